@@ -1,0 +1,2 @@
+//! Records become sealed batches here.
+pub mod partitioner;

@@ -1,0 +1,2 @@
+//! tokio's side.
+pub mod delivery;
