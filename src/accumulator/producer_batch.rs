@@ -15,7 +15,7 @@ use crate::identifiers::BatchNumber;
 use crate::record::Header;
 use crate::time::Instant;
 use crate::wire::WireError;
-use crate::wire::compression::{DecompressionLimits, compress};
+use crate::wire::compression::{DecompressionLimits, codec_of, compress};
 use crate::wire::record_batch::{
     BATCH_HEADER_BYTES, BatchSummary, CodecId, RecordFields, append_record, body_crc, encode_header,
 };
@@ -39,10 +39,10 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// A segment over `buffer`, whose reservation goes back to `owner` at the end.
+    /// A segment over `buffer`, whose reservation of `reserved_bytes` goes back to `owner` at the end. The buffer's
+    /// capacity is at least that.
     #[must_use]
-    pub fn new(buffer: Vec<u8>, owner: Option<std::sync::Arc<dyn MemoryOwner>>) -> Self {
-        let reserved_bytes = buffer.capacity();
+    pub fn new(buffer: Vec<u8>, reserved_bytes: usize, owner: Option<std::sync::Arc<dyn MemoryOwner>>) -> Self {
         Self { buffer, reserved_bytes, owner }
     }
 
@@ -152,7 +152,7 @@ impl SealJob {
                 return Err((self, error));
             }
             if out.len() < self.body_bytes {
-                codec = CodecId::of(self.compression);
+                codec = codec_of(self.compression);
                 body.push(Bytes::from(out));
             }
         }

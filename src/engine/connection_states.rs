@@ -18,7 +18,7 @@ use crate::config::HostPort;
 use crate::engine::in_flight_requests::InFlightRequests;
 use crate::identifiers::{ConnectionId, NodeId};
 use crate::time::Instant;
-use crate::wire::api::{ApiKey, VersionRange};
+use crate::wire::api::{ApiKey, VersionRange, negotiate};
 
 /// How far a connection has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Connection {
     /// The highest version that both sides speak.
     pub(crate) fn version(&self, api: ApiKey) -> Option<i16> {
         let theirs = self.versions.get(&api.code())?;
-        api.supported().highest_common(*theirs)
+        negotiate(api.supported_range(), *theirs)
     }
 
     /// Whether a Produce request may be handed over now (D-10, D-39).

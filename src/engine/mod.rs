@@ -75,11 +75,12 @@ pub struct Engine {
     retry_backoff: Backoff,
     reconnect_backoff: Backoff,
     flushes: usize,
+    /// Lanes whose queue is not empty.
+    queues_in_use: usize,
     memory_is_short: bool,
     is_closing: bool,
     ready_wanted: bool,
     is_observed: bool,
-    last_obstacle: Option<Arc<str>>,
     stats: EngineStats,
 }
 
@@ -108,11 +109,11 @@ impl Engine {
             retry_backoff: Backoff::new(config.retry_backoff, config.retry_backoff_max),
             reconnect_backoff: Backoff::new(config.reconnect_backoff, config.reconnect_backoff_max),
             flushes: 0,
+            queues_in_use: 0,
             memory_is_short: false,
             is_closing: false,
             ready_wanted: false,
             is_observed,
-            last_obstacle: None,
             stats: EngineStats::default(),
             config,
         }
@@ -207,6 +208,12 @@ impl Engine {
         self.lanes.iter().any(|lane| lane.window.iter().any(|batch| batch.told && batch.is_pending()))
     }
 
+    /// Whether any lane's queue holds a batch: while one is open, the runtime keeps its shared clock fresh.
+    #[must_use]
+    pub fn has_open_batches(&self) -> bool {
+        self.queues_in_use > 0
+    }
+
     fn advance(&mut self, now: Instant) {
         assert!(now >= self.now, "[ENG-1] time went backwards: {:?} after {:?}", now, self.now);
         self.now = now;
@@ -254,6 +261,8 @@ impl Engine {
     fn queue_changed(&mut self, lane: LaneId, status: crate::accumulator::partition_queue::QueueStatus) {
         let now = self.now;
         if let Some(state) = self.lanes.get_mut(lane.index()) {
+            self.queues_in_use -= usize::from(!state.queue.is_empty());
+            self.queues_in_use += usize::from(!status.is_empty());
             state.queue = status;
             state.last_used = now;
         }

@@ -175,7 +175,7 @@ impl Engine {
         self.actions.push_back(Action::Take { lane, mode, wanted_after });
     }
 
-    const fn window_limit(&self) -> usize {
+    fn window_limit(&self) -> usize {
         if self.config.enable_idempotence && self.config.max_in_flight > MAX_WINDOW {
             MAX_WINDOW
         } else {
@@ -241,7 +241,7 @@ impl Engine {
         state.window.iter().position(waiting).filter(|place| *place < limit)
     }
 
-    const fn ignores_linger(&self) -> bool {
+    fn ignores_linger(&self) -> bool {
         self.flushes > 0 || self.memory_is_short || self.is_closing
     }
 
