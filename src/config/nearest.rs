@@ -5,21 +5,29 @@
 //! names that other clients use on purpose, which are in [`super::names_of_others`].
 
 /// The candidate with the smallest edit distance, if it is near enough to be a slip of the finger: at most a third of
-/// the text. The first of several equally near ones.
-pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// the text, the first of several equally near ones. Else the shortest one that contains the text: `linger` is
+/// `linger.ms`.
+pub(super) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     // A bound on the work: no name is longer than this, and texts may come from anywhere.
     const LONGEST: usize = 80;
+    // Shorter texts are contained in half of all names.
+    const SHORTEST_PART: usize = 4;
     if text.len() > LONGEST {
         return None;
     }
     let text = text.to_ascii_lowercase();
+    let containing = || {
+        let is_part = |candidate: &&str| text.len() >= SHORTEST_PART && candidate.contains(&text);
+        candidates.clone().filter(is_part).min_by_key(|candidate| candidate.len())
+    };
     let allowed = (text.chars().count() / 3).clamp(1, 5);
     candidates
-        .into_iter()
+        .clone()
         .map(|candidate| (distance(&text, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+        .or_else(containing)
 }
 
 /// Levenshtein's distance: insertions, deletions and replacements.
@@ -56,7 +64,7 @@ mod tests {
     #[test]
     fn a_name_far_from_all_has_no_neighbour() {
         // A suggestion that makes no sense is worse than none.
-        assert_eq!(nearest("zzzzzz", ["acks", "retries"]), None);
-        assert_eq!(nearest("lingr.ms", ["acks", "linger.ms"]), Some("linger.ms"));
+        assert_eq!(nearest("zzzzzz", ["acks", "retries"].into_iter()), None);
+        assert_eq!(nearest("lingr.ms", ["acks", "linger.ms"].into_iter()), Some("linger.ms"));
     }
 }
