@@ -30,21 +30,28 @@ pub(super) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str> 
         .or_else(containing)
 }
 
-/// Levenshtein's distance: insertions, deletions and replacements.
+/// How many slips lie between two texts: a letter too many, too few, or another one, or two letters swapped.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
+    // What a swap leads on from: the row before the last one, and the letter that it ended with.
+    let mut row_before: Option<(char, Vec<usize>)> = None;
     for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
         let mut left = i + 1;
         let mut next = vec![left];
-        for (to, above) in b.iter().zip(row.iter().skip(1)) {
-            let replaced = diagonal + usize::from(from != *to);
-            left = replaced.min(above + 1).min(left + 1);
+        for (j, (to, above)) in b.iter().zip(row.windows(2)).enumerate() {
+            let [diagonal, above] = above else { continue };
+            let mut least = (diagonal + usize::from(from != *to)).min(above + 1).min(left + 1);
+            if let (Some((earlier, swapped_from)), Some(j)) = (&row_before, j.checked_sub(1))
+                && *earlier == *to
+                && b.get(j) == Some(&from)
+            {
+                least = least.min(swapped_from.get(j).map_or(least, |swaps| swaps + 1));
+            }
+            left = least;
             next.push(left);
-            diagonal = *above;
         }
-        row = next;
+        row_before = Some((from, std::mem::replace(&mut row, next)));
     }
     row.last().copied().unwrap_or(0)
 }
@@ -54,11 +61,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_levenshteins() {
-        // Known values; a wrong row update would show in the middle one.
+    fn distances_count_slips() {
+        // Known values; a wrong row update would show in the second one, a forgotten swap in the last ones.
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("linger.ms", "linger.ms"), 0);
+        assert_eq!(distance("ztsd", "zstd"), 1);
+        assert_eq!(distance("ab", "ba"), 1);
+        assert_eq!(distance("abc", "cab"), 2);
     }
 
     #[test]
