@@ -2,6 +2,8 @@
 //!
 //! To write it anew: `FACTEUR_WRITE_DOCS=1 cargo test --test configuration_page`.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 

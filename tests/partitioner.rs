@@ -1,5 +1,7 @@
 //! Which partition a record goes to: Kafka's own vectors, keys hashed by other clients, and KIP-794 (scenarios P1-P7).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -239,7 +241,7 @@ fn p5_a_stuck_broker_gets_no_keyless_records_until_it_drains() {
         [0, 1].into_iter().filter(|partition| *partition != 1 || !node.is_stuck(timeout)).collect();
     let table = LoadTable::build(&[3, 3], &included).unwrap();
     assert!((0..10).all(|random| table.pick(random) == 0));
-    // A keyed record still goes there: "a" is on 0 of 2, and 21's hash is even; find one for partition 1.
+    // Keyed records still go there: the hash knows nothing of brokers.
     assert!((0..20_u8).any(|key| KeyHash::Murmur2.partition(Some(&[key]), 2) == Some(1)));
 
     node.could_drain(Instant::from_millis(200));

@@ -16,18 +16,17 @@ pub(super) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str> 
         return None;
     }
     let text = text.to_ascii_lowercase();
-    let containing = || {
-        let is_part = |candidate: &&str| text.len() >= SHORTEST_PART && candidate.contains(&text);
-        candidates.clone().filter(is_part).min_by_key(|candidate| candidate.len())
-    };
     let allowed = (text.chars().count() / 3).clamp(1, 5);
-    candidates
+    let slip = candidates
         .clone()
         .map(|candidate| (distance(&text, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-        .or_else(containing)
+        .min_by_key(|(distance, _)| *distance);
+    if let Some((_, candidate)) = slip {
+        return Some(candidate);
+    }
+    let is_part = |candidate: &&str| text.len() >= SHORTEST_PART && candidate.contains(&text);
+    candidates.filter(is_part).min_by_key(|candidate| candidate.len())
 }
 
 /// How many slips lie between two texts: a letter too many, too few, or another one, or two letters swapped.
