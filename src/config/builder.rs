@@ -4,7 +4,7 @@
 //! explicit default differs from no word at all (KIP-679), and all errors are told together: so nothing is understood
 //! before [`ProducerConfigBuilder::build`].
 //!
-//! Neighbours: the setters are generated in [`super::catalogue`]; [`super::checks`] has the rules. Not here: what a
+//! Neighbours: the setters are generated in [`super::catalogue`]; `checks` has the rules. Not here: what a
 //! setting means.
 
 use std::collections::BTreeMap;

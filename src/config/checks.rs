@@ -159,6 +159,9 @@ impl Checks<'_> {
                     self.said(level),
                     self.said("compression.type")
                 ));
+                if let Some(given) = self.values.get_mut(level) {
+                    given.origin = Origin::Adjusted(Arc::from(format!("without effect for {name}")));
+                }
             }
         }
         let is_there = match name.as_str() {

@@ -4,7 +4,7 @@
 //! the listing with origins all tell the same facts (name, range, default, unit). They are written down once, in
 //! [`super::catalogue`], in the shape given here.
 //!
-//! Neighbours: [`super::builder`] collects texts and values, [`super::checks`] compares settings with each other. Not
+//! Neighbours: [`super::builder`] collects texts and values, `checks` compares settings with each other. Not
 //! here: rules that need two settings.
 
 use std::fmt;
