@@ -130,7 +130,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
 
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
-        Some(prefix) => name.len() > prefix.len() && name.starts_with(prefix),
+        Some(prefix) => name.starts_with(prefix),
         None => pattern == name,
     }
 }
