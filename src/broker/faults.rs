@@ -68,7 +68,7 @@ impl Fault {
 
     /// The next `count` Produce requests are processed and their answers lost.
     #[must_use]
-    pub const fn lose_produce_answers(count: u32) -> Self {
+    pub fn lose_produce_answers(count: u32) -> Self {
         Self { count, ..Self::new(0, FaultAction::LoseAnswer) }
     }
 
