@@ -1,0 +1,7 @@
+//! The producer against the embedded broker, over real sockets.
+
+mod integration {
+    pub mod support;
+
+    mod delivery;
+}
