@@ -4,4 +4,5 @@ mod integration {
     pub mod support;
 
     mod delivery;
+    mod refusal;
 }
