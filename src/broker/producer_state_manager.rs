@@ -45,7 +45,7 @@ pub enum Personality {
     NoDedupWindow,
     /// Sequences wrap at 2147483646 instead of 2147483647: every long-lived producer meets a false gap.
     WrapsOneTooEarly,
-    /// Replication errors are answered -1 UNKNOWN_SERVER_ERROR instead of their own code.
+    /// Replication errors are answered -1 `UNKNOWN_SERVER_ERROR` instead of their own code.
     UnknownErrorOnReplication,
 }
 
