@@ -15,9 +15,10 @@ pub mod record;
 pub mod runtime;
 pub mod sequence;
 pub mod time;
+pub mod topic_name;
 pub mod wire;
 
-pub use config::{Acks, Compression, HostPort, PartitionerChoice, ProducerConfig};
+pub use config::{Acks, Compression, HostPort, PartitionerChoice, ProducerConfig, ProducerConfigBuilder};
 pub use error::{Cause, Error, ErrorCode, Outcome};
 pub use producer::{CloseReport, Guarantees, Producer, Statistics, TopicHandle, TrySendError};
 pub use record::{Header, Record};
