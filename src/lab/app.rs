@@ -26,6 +26,8 @@ pub struct Shared {
     pub statuses: Arc<StatusStore>,
     /// One permit per send call: the bound of concurrent calls (F03).
     pub calls: Arc<Semaphore>,
+    /// How many permits there are.
+    pub most_calls: usize,
     /// The topic of a call that names none.
     pub default_topic: String,
     /// Whether only this machine can reach the ports; then foreign `Host` headers are refused (F18).
@@ -40,6 +42,7 @@ impl Shared {
         Self {
             statuses: Arc::default(),
             calls: Arc::new(Semaphore::new(most_calls)),
+            most_calls,
             default_topic,
             is_loopback_only,
             is_draining: AtomicBool::new(false),

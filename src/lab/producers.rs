@@ -1,7 +1,7 @@
 //! The producers behind a port: two that are always there, and variants that a call may ask for.
 //!
-//! **Why variants.** `acks` and "ignore the key" are settings of a whole producer, so a call that asks for other ones gets
-//! a producer of its own, made on first use. There are at most eight per profile, so no call can make the process grow
+//! **Why variants.** `acks` and the partitioner are settings of a whole producer, so a call that asks for other ones gets
+//! a producer of its own, made on first use. There are at most sixteen per profile, so no call can make the process grow
 //! without bound. Each has a `client.id` of its own (D-61). Neighbours: [`crate::lab::environment`] has the values,
 //! `routes/send` asks for a topic, [`crate::lab::running`] warms the two up. Not here: what is sent.
 
@@ -13,6 +13,7 @@ use crate::config::Acks;
 use crate::error::Error;
 use crate::lab::environment::{ProducerEnvironment, acks_name};
 use crate::lab::profile::{Mode, Profile};
+use crate::lab::send_parameters::PartitionerName;
 use crate::producer::{CloseReport, Producer, TopicHandle};
 
 /// Which producer a call needs.
@@ -22,8 +23,8 @@ pub struct Variant {
     pub mode: Mode,
     /// Always all with [`Mode::Idempotent`].
     pub acks: Acks,
-    /// Whether the sticky partition is chosen for records with keys as well.
-    pub ignores_keys: bool,
+    /// How a record without a partition gets one.
+    pub partitioner: PartitionerName,
 }
 
 /// All producers of one profile.
@@ -54,7 +55,11 @@ impl Producers {
             Mode::Plain => self.environment.acks_plain,
             Mode::Idempotent => Acks::All,
         };
-        Variant { mode, acks, ignores_keys: false }
+        let partitioner = match self.profile {
+            Profile::Java => PartitionerName::Murmur2,
+            Profile::Librdkafka => PartitionerName::Crc32,
+        };
+        Variant { mode, acks, partitioner }
     }
 
     /// The producer of a variant, made if it is not there.
@@ -120,20 +125,25 @@ impl Producers {
         if let Some(map) = &environment.address_map {
             properties.push(("facteur.address.map", map.clone()));
         }
-        if variant.ignores_keys {
-            properties.push(("partitioner.ignore.keys", "true".to_owned()));
+        match variant.partitioner {
+            PartitionerName::Murmur2 => properties.push(("partitioner.class", "murmur2".to_owned())),
+            PartitionerName::Crc32 => properties.push(("partitioner.class", "crc32".to_owned())),
+            PartitionerName::Sticky => properties.push(("partitioner.ignore.keys", "true".to_owned())),
+            PartitionerName::RoundRobin => properties.push(("partitioner.class", "round_robin".to_owned())),
         }
         properties
     }
 
     fn client_id(&self, variant: Variant) -> String {
         let mut id = format!("m02-{}-{}", self.profile.name(), variant.mode.name());
-        if variant.acks != self.standard(variant.mode).acks {
+        let standard = self.standard(variant.mode);
+        if variant.acks != standard.acks {
             id.push_str("-acks-");
             id.push_str(acks_name(variant.acks));
         }
-        if variant.ignores_keys {
-            id.push_str("-sticky");
+        if variant.partitioner != standard.partitioner {
+            id.push('-');
+            id.push_str(variant.partitioner.name());
         }
         id
     }

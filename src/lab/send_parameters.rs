@@ -47,6 +47,18 @@ pub enum PartitionerName {
     RoundRobin,
 }
 
+impl PartitionerName {
+    /// As in the query.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Murmur2 => "murmur2",
+            Self::Crc32 => "crc32",
+            Self::Sticky => "sticky",
+            Self::RoundRobin => "roundrobin",
+        }
+    }
+}
+
 /// A checked send call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendParameters {

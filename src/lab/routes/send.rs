@@ -24,7 +24,7 @@ use crate::lab::language::Language;
 use crate::lab::problem_kind::ProblemKind;
 use crate::lab::producers::{Variant, VariantProducer};
 use crate::lab::profile::Mode;
-use crate::lab::send_parameters::{PartitionerName, SendMode, SendParameters};
+use crate::lab::send_parameters::{SendMode, SendParameters};
 use crate::lab::status_store::{Reservation, SharedDelivery};
 use crate::lab::tasks;
 use crate::lab::trace_context::TraceContext;
@@ -165,7 +165,7 @@ impl Call<'_> {
             Mode::Plain => parameters.acks.unwrap_or(standard.acks),
             Mode::Idempotent => standard.acks,
         };
-        Variant { acks, ignores_keys: parameters.partitioner == Some(PartitionerName::Sticky), ..standard }
+        Variant { acks, partitioner: parameters.partitioner.unwrap_or(standard.partitioner), ..standard }
     }
 
     fn partition(&self, parameters: &SendParameters, topic: &TopicHandle) -> Result<Option<i32>, Failure> {
