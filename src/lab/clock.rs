@@ -10,9 +10,13 @@ use std::time::Duration;
 use crate::time::Instant;
 
 /// Milliseconds since the Unix epoch.
-#[allow(clippy::disallowed_methods, reason = "the wall clock above the engine: this file is the one place for it")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the wall clock above the engine: this file is the one place for it"
+)]
 pub fn unix_time_ms() -> i64 {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since_epoch =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -24,7 +24,11 @@ impl EmbeddedSettings {
         let names = ["HOST", "INTERNAL"];
         let ports = settings.kafka_ports.iter();
         Self {
-            listeners: names.into_iter().zip(ports).map(|(name, port)| (name, SocketAddr::new(settings.listen, *port))).collect(),
+            listeners: names
+                .into_iter()
+                .zip(ports)
+                .map(|(name, port)| (name, SocketAddr::new(settings.listen, *port)))
+                .collect(),
             advertised_host: settings.advertised_host.clone(),
             topics: settings.topics.clone(),
         }

@@ -136,8 +136,11 @@ fn number(variable: &'static str, value: Option<String>, default: u64) -> Result
 
 fn acks(variable: &'static str, value: Option<String>) -> Result<Acks, EnvironmentError> {
     let Some(value) = value else { return Ok(Acks::Leader) };
-    parse_acks(value.trim())
-        .ok_or_else(|| EnvironmentError { variable, value, expected: "0, 1 or all".to_owned() })
+    parse_acks(value.trim()).ok_or_else(|| EnvironmentError {
+        variable,
+        value,
+        expected: "0, 1 or all".to_owned(),
+    })
 }
 
 /// `0`, `1`, `all` or `-1`.

@@ -78,7 +78,13 @@ impl Problem {
     }
 
     /// A parameter that is wrong.
-    pub fn parameter(kind: ProblemKind, language: Language, name: &str, happened: &str, allowed: &[&str]) -> Self {
+    pub fn parameter(
+        kind: ProblemKind,
+        language: Language,
+        name: &str,
+        happened: &str,
+        allowed: &[&str],
+    ) -> Self {
         let mut problem = Self::new(kind, language, happened);
         problem.parameter = Some(name.to_owned());
         if !allowed.is_empty() {
@@ -160,7 +166,9 @@ pub fn kind_of(error: &Error) -> ProblemKind {
         Error::BufferFull { .. } => ProblemKind::BufferFull,
         Error::RecordTooLarge { .. } => ProblemKind::RecordTooLarge,
         Error::InvalidTopic { .. } | Error::UnknownPartition { .. } => ProblemKind::InvalidParameter,
-        Error::TopicNotAvailable { code: Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), .. } => ProblemKind::UnknownTopic,
+        Error::TopicNotAvailable { code: Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), .. } => {
+            ProblemKind::UnknownTopic
+        }
         Error::TopicNotAvailable { .. } | Error::NotReady { .. } => ProblemKind::NotReady,
         Error::TopicAuthorization { .. } => ProblemKind::NotAuthorised,
         Error::InvalidRecord(_) => ProblemKind::RecordRefused,
@@ -203,7 +211,9 @@ fn kind_of_rejection(cause: &Cause) -> ProblemKind {
             AnswerClass::TooLarge => ProblemKind::RecordTooLarge,
             AnswerClass::InvalidRecords => ProblemKind::RecordRefused,
             AnswerClass::OutOfOrder | AnswerClass::IdentityLost => ProblemKind::ProducerFatal,
-            AnswerClass::RejectBatch | AnswerClass::RejectProducer if is_authorisation(*code) => ProblemKind::NotAuthorised,
+            AnswerClass::RejectBatch | AnswerClass::RejectProducer if is_authorisation(*code) => {
+                ProblemKind::NotAuthorised
+            }
             AnswerClass::RejectProducer => ProblemKind::ProducerFatal,
             AnswerClass::Success
             | AnswerClass::Indeterminate

@@ -33,8 +33,10 @@ pub async fn guard(State(facade): State<Arc<Facade>>, request: Request, next: Ne
     let (parts, body) = request.into_parts();
     let length = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
     if length > LONGEST_URI_BYTES {
-        let happened = language
-            .pick("Path and query may have 4096 bytes together.", "Chemin et requête peuvent avoir 4096 octets ensemble.");
+        let happened = language.pick(
+            "Path and query may have 4096 bytes together.",
+            "Chemin et requête peuvent avoir 4096 octets ensemble.",
+        );
         return refuse(ProblemKind::UriTooLong, language, happened);
     }
     if let Some(happened) = foreign_origin(&parts.headers, facade.shared.is_loopback_only, language) {
@@ -47,7 +49,8 @@ pub async fn guard(State(facade): State<Arc<Facade>>, request: Request, next: Ne
     }
     if !body.is_end_stream() {
         if let Err(kind) = discard(body).await {
-            let happened = language.pick("At most 1 MiB in 10 seconds is read.", "Au plus 1 Mio en 10 secondes est lu.");
+            let happened =
+                language.pick("At most 1 MiB in 10 seconds is read.", "Au plus 1 Mio en 10 secondes est lu.");
             return refuse(kind, language, happened);
         }
     }
@@ -116,7 +119,9 @@ mod tests {
     // DNS rebinding makes a foreign name point at this machine; the Host header still tells it.
     #[test]
     fn only_local_names_and_addresses_are_local() {
-        for host in ["localhost", "localhost:18080", "127.0.0.1:18080", "[::1]:18080", "LOCALHOST", "lab.localhost:1"] {
+        for host in
+            ["localhost", "localhost:18080", "127.0.0.1:18080", "[::1]:18080", "LOCALHOST", "lab.localhost:1"]
+        {
             assert!(is_local_name(host), "{host}");
         }
         for host in ["evil.example:18080", "localhost.evil.example", "127.0.0.1.evil.example", "kafka"] {

@@ -69,14 +69,20 @@ const TABLE: &[Row] = {
             "missing-parameter",
             S::BAD_REQUEST,
             ("A query parameter is missing", "Un paramètre de requête manque"),
-            ("Add it to the query string and send again.", "Ajoutez-le à la requête (après le « ? ») et renvoyez-la."),
+            (
+                "Add it to the query string and send again.",
+                "Ajoutez-le à la requête (après le « ? ») et renvoyez-la.",
+            ),
         ),
         row(
             K::InvalidParameter,
             "invalid-parameter",
             S::BAD_REQUEST,
             ("A parameter has a value that is not allowed", "Un paramètre a une valeur non admise"),
-            ("Correct it and send again; nothing was written.", "Corrigez-le et renvoyez ; rien n'a été écrit."),
+            (
+                "Correct it and send again; nothing was written.",
+                "Corrigez-le et renvoyez ; rien n'a été écrit.",
+            ),
         ),
         row(
             K::InvalidQuery,
@@ -153,7 +159,10 @@ const TABLE: &[Row] = {
             "draining",
             S::SERVICE_UNAVAILABLE,
             ("The service is stopping", "Le service s'arrête"),
-            ("Send again once it is back; nothing was written.", "Renvoyez quand il sera revenu ; rien n'a été écrit."),
+            (
+                "Send again once it is back; nothing was written.",
+                "Renvoyez quand il sera revenu ; rien n'a été écrit.",
+            ),
         ),
         row(
             K::DeliveryTimeout,
@@ -271,7 +280,10 @@ const TABLE: &[Row] = {
             "unsupported-encoding",
             S::UNSUPPORTED_MEDIA_TYPE,
             ("Compressed requests are not accepted", "Les requêtes compressées ne sont pas acceptées"),
-            ("Send without Content-Encoding; nothing was written.", "Envoyez sans Content-Encoding ; rien n'a été écrit."),
+            (
+                "Send without Content-Encoding; nothing was written.",
+                "Envoyez sans Content-Encoding ; rien n'a été écrit.",
+            ),
         ),
         row(
             K::ForeignOrigin,

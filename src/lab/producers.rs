@@ -80,7 +80,8 @@ impl Producers {
 
     /// Forgets a producer that had to give up, so that the next call makes a new one.
     pub fn replace(&self, variant: Variant, broken: &Arc<VariantProducer>) {
-        lock(&self.made).retain(|(candidate, producer)| *candidate != variant || !Arc::ptr_eq(producer, broken));
+        lock(&self.made)
+            .retain(|(candidate, producer)| *candidate != variant || !Arc::ptr_eq(producer, broken));
     }
 
     /// Refuses new sends and waits for outcomes, all producers at once.

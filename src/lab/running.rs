@@ -95,7 +95,10 @@ impl fmt::Display for StartError {
                 address.port()
             ),
             Self::Port { profile, address, source } => {
-                write!(f, "cannot listen on {address} for the façade of profile {profile}: {source}. Check --listen and --{profile}-port")
+                write!(
+                    f,
+                    "cannot listen on {address} for the façade of profile {profile}: {source}. Check --listen and --{profile}-port"
+                )
             }
             Self::Broker(text) => write!(f, "the embedded broker did not start: {text}"),
             Self::Producer(error) => write!(f, "the producers cannot be built: {error}"),
@@ -141,12 +144,18 @@ impl RunningLab {
         let (broker, bootstrap) = match &settings.bootstrap {
             Some(bootstrap) => (None, bootstrap.clone()),
             None => {
-                let broker = EmbeddedBroker::start(EmbeddedSettings::of(&settings)).await.map_err(StartError::Broker)?;
+                let broker = EmbeddedBroker::start(EmbeddedSettings::of(&settings))
+                    .await
+                    .map_err(StartError::Broker)?;
                 let bootstrap = broker.bootstrap();
                 (Some(broker), bootstrap)
             }
         };
-        let shared = Arc::new(Shared::new(settings.default_topic.clone(), settings.most_calls, settings.listen.is_loopback()));
+        let shared = Arc::new(Shared::new(
+            settings.default_topic.clone(),
+            settings.most_calls,
+            settings.listen.is_loopback(),
+        ));
         let mut facades = Vec::new();
         let mut servers = Vec::new();
         for (profile, (listener, address)) in [(Profile::Java, java), (Profile::Librdkafka, librdkafka)] {
@@ -234,7 +243,11 @@ impl RunningLab {
     }
 }
 
-async fn listen(settings: &LabSettings, profile: Profile, port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
+async fn listen(
+    settings: &LabSettings,
+    profile: Profile,
+    port: u16,
+) -> Result<(TcpListener, SocketAddr), StartError> {
     let address = SocketAddr::new(settings.listen, port);
     let failed = |source| StartError::Port { profile, address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -246,7 +259,11 @@ async fn listen(settings: &LabSettings, profile: Profile, port: u16) -> Result<(
 async fn warm_up(facades: Vec<Arc<Facade>>) {
     for facade in &facades {
         for mode in [Mode::Plain, Mode::Idempotent] {
-            facade.shared.set_check(ProbeCheck { name: check_name(facade, mode), ok: false, detail: "starting".to_owned() });
+            facade.shared.set_check(ProbeCheck {
+                name: check_name(facade, mode),
+                ok: false,
+                detail: "starting".to_owned(),
+            });
         }
     }
     let warming: Vec<_> = facades

@@ -129,13 +129,25 @@ impl Reader<'_> {
             Language::English => format!("There is no parameter {name:?}; there are {}.", NAMES.join(", ")),
             Language::French => format!("Le paramètre {name:?} n'existe pas ; il y a {}.", NAMES.join(", ")),
         };
-        Err(Box::new(Problem::parameter(ProblemKind::InvalidParameter, self.language, name, &happened, NAMES)))
+        Err(Box::new(Problem::parameter(
+            ProblemKind::InvalidParameter,
+            self.language,
+            name,
+            &happened,
+            NAMES,
+        )))
     }
 
     fn event_id(&self) -> Result<String, Box<Problem>> {
         let value = self.query.value("eventId").ok_or_else(|| self.missing("eventId", &[]))?;
         if value.trim().is_empty() {
-            return Err(self.invalid("eventId", value, "an id that is not blank", "un identifiant non vide", &[]));
+            return Err(self.invalid(
+                "eventId",
+                value,
+                "an id that is not blank",
+                "un identifiant non vide",
+                &[],
+            ));
         }
         if value.len() > LONGEST_EVENT_ID_BYTES {
             let shown: String = value.chars().take(40).collect();
@@ -147,7 +159,9 @@ impl Reader<'_> {
     fn key(&self, keyless: bool, event_id: &str) -> Result<Option<String>, Box<Problem>> {
         let given = self.query.value("key").filter(|text| !text.trim().is_empty());
         match (keyless, given) {
-            (true, Some(key)) => Err(self.invalid("key", key, "no key with keyless=true", "pas de clé avec keyless=true", &[])),
+            (true, Some(key)) => {
+                Err(self.invalid("key", key, "no key with keyless=true", "pas de clé avec keyless=true", &[]))
+            }
             (true, None) => Ok(None),
             (false, given) => Ok(Some(given.unwrap_or(event_id).to_owned())),
         }
@@ -158,7 +172,8 @@ impl Reader<'_> {
         match value.parse::<i32>() {
             Ok(partition) if partition >= 0 => Ok(Some(partition)),
             Ok(_) | Err(_) => {
-                let (english, french) = ("a whole number from 0 to 2147483647", "un entier de 0 à 2147483647");
+                let (english, french) =
+                    ("a whole number from 0 to 2147483647", "un entier de 0 à 2147483647");
                 Err(self.invalid("partition", value, english, french, &[]))
             }
         }
@@ -167,7 +182,11 @@ impl Reader<'_> {
     fn topic(&self, default_topic: &str) -> Result<String, Box<Problem>> {
         let Some(topic) = self.query.value("topic") else { return Ok(default_topic.to_owned()) };
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        if !(1..=249).contains(&topic.len()) || !topic.bytes().all(is_allowed) || topic == "." || topic == ".." {
+        if !(1..=249).contains(&topic.len())
+            || !topic.bytes().all(is_allowed)
+            || topic == "."
+            || topic == ".."
+        {
             let shown: String = topic.chars().take(80).collect();
             let english = "1 to 249 of a-z A-Z 0-9 . _ - and neither \".\" nor \"..\"";
             let french = "1 à 249 caractères parmi a-z A-Z 0-9 . _ - et ni « . » ni « .. »";
@@ -179,7 +198,8 @@ impl Reader<'_> {
     fn acks(&self, mode: Mode) -> Result<Option<Acks>, Box<Problem>> {
         let Some(value) = self.query.value("acks") else { return Ok(None) };
         let allowed = ["0", "1", "all"];
-        let acks = parse_acks(value).ok_or_else(|| self.invalid("acks", value, "0, 1 or all", "0, 1 ou all", &allowed))?;
+        let acks = parse_acks(value)
+            .ok_or_else(|| self.invalid("acks", value, "0, 1 or all", "0, 1 ou all", &allowed))?;
         if mode == Mode::Idempotent && acks != Acks::All {
             let english = "all: an idempotent producer needs the acknowledgement of all in-sync replicas";
             let french = "all : un producteur idempotent exige l'accusé de tous les réplicas synchronisés";
@@ -192,7 +212,8 @@ impl Reader<'_> {
         let Some(value) = self.query.value("partitioner") else { return Ok(None) };
         let partitioner = self.choice("partitioner", None, PARTITIONERS)?;
         if self.query.value("partition").is_some() {
-            let (english, french) = ("either partition or partitioner, not both", "partition ou partitioner, pas les deux");
+            let (english, french) =
+                ("either partition or partitioner, not both", "partition ou partitioner, pas les deux");
             return Err(self.invalid("partitioner", value, english, french, &[]));
         }
         Ok(Some(partitioner))
@@ -210,12 +231,18 @@ impl Reader<'_> {
     }
 
     /// One of a few words, whatever their case; without a default the parameter is required.
-    fn choice<T: Copy>(&self, name: &str, default: Option<T>, words: &[(&str, T)]) -> Result<T, Box<Problem>> {
+    fn choice<T: Copy>(
+        &self,
+        name: &str,
+        default: Option<T>,
+        words: &[(&str, T)],
+    ) -> Result<T, Box<Problem>> {
         let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let Some(value) = self.query.value(name) else {
             return default.ok_or_else(|| self.missing(name, &allowed));
         };
-        let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(value)).map(|(_, meaning)| *meaning);
+        let found =
+            words.iter().find(|(word, _)| word.eq_ignore_ascii_case(value)).map(|(_, meaning)| *meaning);
         let (english, french) = (allowed.join(" or "), allowed.join(" ou "));
         found.ok_or_else(|| self.invalid(name, value, &english, &french, &allowed))
     }
@@ -228,7 +255,14 @@ impl Reader<'_> {
         Box::new(Problem::parameter(ProblemKind::MissingParameter, self.language, name, &happened, allowed))
     }
 
-    fn invalid(&self, name: &str, value: &str, english: &str, french: &str, allowed: &[&str]) -> Box<Problem> {
+    fn invalid(
+        &self,
+        name: &str,
+        value: &str,
+        english: &str,
+        french: &str,
+        allowed: &[&str],
+    ) -> Box<Problem> {
         let happened = match self.language {
             Language::English => format!("Parameter {name} is {value:?}; expected {english}."),
             Language::French => format!("Le paramètre {name} vaut {value:?} ; attendu : {french}."),
@@ -252,8 +286,12 @@ pub fn problem_of_query(error: &QueryError, language: Language) -> Problem {
         (QueryError::NotUtf8 { name, position }, Language::French) => {
             format!("La valeur de {name:?}, à l'octet {position} de la requête, n'est pas de l'UTF-8.")
         }
-        (QueryError::Repeated { name }, Language::English) => format!("Parameter {name:?} occurs more than once."),
-        (QueryError::Repeated { name }, Language::French) => format!("Le paramètre {name:?} est donné plus d'une fois."),
+        (QueryError::Repeated { name }, Language::English) => {
+            format!("Parameter {name:?} occurs more than once.")
+        }
+        (QueryError::Repeated { name }, Language::French) => {
+            format!("Le paramètre {name:?} est donné plus d'une fois.")
+        }
     };
     Problem::new(ProblemKind::InvalidQuery, language, &happened)
 }
@@ -311,7 +349,10 @@ mod tests {
         assert_eq!(parameters.key.as_deref(), Some("E-1"));
         assert_eq!(parameters.topic, "bhf-transactions");
         assert_eq!((parameters.partition, parameters.acks, parameters.timeout), (None, None, None));
-        assert_eq!(parse("mode=IDEMPOTENT&eventId=E&sendMode=Asynchronous").unwrap().send_mode, SendMode::Async);
+        assert_eq!(
+            parse("mode=IDEMPOTENT&eventId=E&sendMode=Asynchronous").unwrap().send_mode,
+            SendMode::Async
+        );
         assert_eq!(parse("mode=plain&eventId=E&key=%20").unwrap().key.as_deref(), Some("E"));
         assert_eq!(parse("mode=plain&eventId=E&keyless=true").unwrap().key, None);
     }

@@ -142,7 +142,8 @@ async fn answer(router: Router, request: Request<Incoming>) -> Result<Response<B
         Ok(Err(never)) => match never {},
         Err(error) => {
             tracing::error!(%error, "a call panicked");
-            let happened = language.pick("The call stopped by a defect.", "L'appel s'est arrêté sur un défaut.");
+            let happened =
+                language.pick("The call stopped by a defect.", "L'appel s'est arrêté sur un défaut.");
             Problem::new(ProblemKind::Internal, language, happened).possibly_written().into_response()
         }
     })

@@ -123,7 +123,9 @@ impl StatusStore {
         }
         let id = Uuid::new_v4();
         let (event_id, topic) = (event_id.to_owned(), topic.to_owned());
-        inner.entries.insert(id, Status { event_id, topic, accepted: now, progress: Progress::Pending(None) });
+        inner
+            .entries
+            .insert(id, Status { event_id, topic, accepted: now, progress: Progress::Pending(None) });
         drop(inner);
         Ok(Reservation { id, store: Arc::clone(self), is_kept: false })
     }

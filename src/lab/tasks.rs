@@ -9,7 +9,10 @@ use std::future::Future;
 use tokio::task::JoinHandle;
 
 /// Spawns a task on the façade's runtime. The caller says, where it calls, who ends it.
-#[allow(clippy::disallowed_methods, reason = "the façade's one place that spawns; the module doc says who ends what")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the façade's one place that spawns; the module doc says who ends what"
+)]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,

@@ -32,9 +32,14 @@ impl TraceContext {
         let (version, trace_id) = (parts.next()?, parts.next()?);
         let (parent_id, flags) = (parts.next()?, parts.next()?);
         // A later version may carry more parts; version 00 may not, and ff is forbidden.
-        let is_version_acceptable = is_hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
-        let is_well_formed = is_version_acceptable && is_hex(trace_id, 32) && is_hex(parent_id, 16) && is_hex(flags, 2);
-        if !is_well_formed || trace_id.bytes().all(|byte| byte == b'0') || parent_id.bytes().all(|byte| byte == b'0') {
+        let is_version_acceptable =
+            is_hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
+        let is_well_formed =
+            is_version_acceptable && is_hex(trace_id, 32) && is_hex(parent_id, 16) && is_hex(flags, 2);
+        if !is_well_formed
+            || trace_id.bytes().all(|byte| byte == b'0')
+            || parent_id.bytes().all(|byte| byte == b'0')
+        {
             return None;
         }
         Some(Self { trace_id: trace_id.to_owned(), parent_id: parent_id.to_owned(), flags: flags.to_owned() })

@@ -21,6 +21,12 @@ pub async fn page(Path(name): Path<String>, headers: HeaderMap) -> Response {
         };
         return Problem::new(ProblemKind::NotFound, language, &happened).into_response();
     };
-    let text = format!("{}\n{} (HTTP {})\n\n{}\n", kind.name(), kind.title(language), kind.status().as_u16(), kind.advice(language));
+    let text = format!(
+        "{}\n{} (HTTP {})\n\n{}\n",
+        kind.name(),
+        kind.title(language),
+        kind.status().as_u16(),
+        kind.advice(language)
+    );
     ([(header::CONTENT_LANGUAGE, language.tag())], text).into_response()
 }

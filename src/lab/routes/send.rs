@@ -34,7 +34,11 @@ use crate::runtime::delivery::{Delivery, DeliveryReport};
 use crate::time::Instant;
 
 /// The route.
-pub async fn send(State(facade): State<Arc<Facade>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+pub async fn send(
+    State(facade): State<Arc<Facade>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     let call = Call {
         facade: &facade,
         language: Language::of(&headers),
@@ -60,15 +64,20 @@ impl Call<'_> {
         let shared = &self.facade.shared;
         let parameters = SendParameters::parse(query, &shared.default_topic, self.language)?;
         if shared.is_draining() {
-            let happened = self.language.pick("No new records are accepted.", "Plus aucun enregistrement n'est accepté.");
+            let happened = self
+                .language
+                .pick("No new records are accepted.", "Plus aucun enregistrement n'est accepté.");
             return Err(self.problem(ProblemKind::Draining, happened, &parameters));
         }
         let Ok(_permit) = Arc::clone(&shared.calls).try_acquire_owned() else {
-            let happened = self.language.pick("All places for calls are taken.", "Toutes les places d'appel sont prises.");
+            let happened = self
+                .language
+                .pick("All places for calls are taken.", "Toutes les places d'appel sont prises.");
             return Err(self.problem(ProblemKind::Overloaded, happened, &parameters));
         };
         let variant = self.variant(&parameters);
-        let producer = self.facade.producers.get(variant).map_err(|error| self.failed(&error, &parameters))?;
+        let producer =
+            self.facade.producers.get(variant).map_err(|error| self.failed(&error, &parameters))?;
         let outcome = self.send(&parameters, &producer).await;
         if let Err(Failure::Producer(error)) = &outcome {
             if is_fatal_error(error) && !shared.is_draining() {
@@ -81,7 +90,11 @@ impl Call<'_> {
         })
     }
 
-    async fn send(&self, parameters: &SendParameters, producer: &VariantProducer) -> Result<Response, Failure> {
+    async fn send(
+        &self,
+        parameters: &SendParameters,
+        producer: &VariantProducer,
+    ) -> Result<Response, Failure> {
         let topic = producer.topic(&parameters.topic).await?;
         let partition = self.partition(parameters, &topic)?;
         // A call that may end with 202 needs its status entry before anything is written.
@@ -96,8 +109,12 @@ impl Call<'_> {
                 let timeout = parameters.timeout.unwrap_or(Duration::MAX);
                 self.answer_within(timeout, parameters, delivery, reservation).await
             }
-            (SendMode::Async, Some(reservation)) => Ok(self.accepted(parameters, SharedDelivery::new(delivery), reservation)),
-            (SendMode::Async, None) => Err(Failure::Producer(Error::Misuse("an asynchronous call without a status entry"))),
+            (SendMode::Async, Some(reservation)) => {
+                Ok(self.accepted(parameters, SharedDelivery::new(delivery), reservation))
+            }
+            (SendMode::Async, None) => {
+                Err(Failure::Producer(Error::Misuse("an asynchronous call without a status entry")))
+            }
         }
     }
 
@@ -116,7 +133,12 @@ impl Call<'_> {
         }
     }
 
-    async fn accept(&self, parameters: &SendParameters, topic: &TopicHandle, partition: Option<i32>) -> Result<Delivery, Failure> {
+    async fn accept(
+        &self,
+        parameters: &SendParameters,
+        topic: &TopicHandle,
+        partition: Option<i32>,
+    ) -> Result<Delivery, Failure> {
         let value = self.value(parameters)?;
         let traceparent = self.trace.header();
         let headers = [
@@ -176,18 +198,27 @@ impl Call<'_> {
         }
         let name = &parameters.topic;
         let happened = match self.language {
-            Language::English => format!("Parameter partition is {partition}; topic {name:?} has {count} partitions, 0 to {}.", count - 1),
+            Language::English => format!(
+                "Parameter partition is {partition}; topic {name:?} has {count} partitions, 0 to {}.",
+                count - 1
+            ),
             Language::French => {
-                format!("Le paramètre partition vaut {partition} ; le topic {name:?} a {count} partitions, de 0 à {}.", count - 1)
+                format!(
+                    "Le paramètre partition vaut {partition} ; le topic {name:?} a {count} partitions, de 0 à {}.",
+                    count - 1
+                )
             }
         };
-        let problem = Problem::parameter(ProblemKind::InvalidParameter, self.language, "partition", &happened, &[]);
+        let problem =
+            Problem::parameter(ProblemKind::InvalidParameter, self.language, "partition", &happened, &[]);
         Err(Failure::Problem(Box::new(problem.event_id(Some(&parameters.event_id)))))
     }
 
     fn reserve(&self, parameters: &SendParameters) -> Result<Reservation, Failure> {
         self.facade.shared.statuses.reserve(&parameters.event_id, &parameters.topic).map_err(|_full| {
-            let happened = self.language.pick("Every status entry is pending.", "Toutes les entrées de statut sont en attente.");
+            let happened = self
+                .language
+                .pick("Every status entry is pending.", "Toutes les entrées de statut sont en attente.");
             Failure::Problem(self.problem(ProblemKind::StatusStoreFull, happened, parameters))
         })
     }
@@ -216,7 +247,12 @@ impl Call<'_> {
         .into_response()
     }
 
-    fn accepted(&self, parameters: &SendParameters, delivery: SharedDelivery, reservation: Reservation) -> Response {
+    fn accepted(
+        &self,
+        parameters: &SendParameters,
+        delivery: SharedDelivery,
+        reservation: Reservation,
+    ) -> Response {
         let request_id = reservation.id().to_string();
         // The watcher ends with its delivery, which the producer bounds by `delivery.timeout.ms`.
         let _watcher = tasks::spawn(reservation.keep(delivery));
@@ -241,7 +277,9 @@ impl Call<'_> {
     }
 
     fn buffer_full(&self, parameters: &SendParameters) -> Box<Problem> {
-        let happened = self.language.pick("There is no room for the record now.", "Il n'y a pas de place pour l'enregistrement.");
+        let happened = self
+            .language
+            .pick("There is no room for the record now.", "Il n'y a pas de place pour l'enregistrement.");
         self.problem(ProblemKind::BufferFull, happened, parameters)
     }
 

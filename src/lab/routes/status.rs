@@ -24,21 +24,31 @@ use crate::lab::status_store::{Progress, SharedDelivery, Status};
 use crate::runtime::delivery::DeliveryReport;
 
 /// `?requestId=…`
-pub async fn by_query(State(facade): State<Arc<Facade>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+pub async fn by_query(
+    State(facade): State<Arc<Facade>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     let language = Language::of(&headers);
     let query = match Query::parse(query.as_deref().unwrap_or("")) {
         Ok(query) => query,
         Err(error) => return problem_of_query(&error, language).into_response(),
     };
     let Some(request_id) = query.value("requestId").filter(|text| !text.trim().is_empty()) else {
-        let happened = language.pick("The query parameter requestId is missing.", "Le paramètre de requête requestId manque.");
-        return Problem::parameter(ProblemKind::MissingParameter, language, "requestId", happened, &[]).into_response();
+        let happened = language
+            .pick("The query parameter requestId is missing.", "Le paramètre de requête requestId manque.");
+        return Problem::parameter(ProblemKind::MissingParameter, language, "requestId", happened, &[])
+            .into_response();
     };
     answer(&facade, request_id.trim(), language)
 }
 
 /// `/{requestId}`
-pub async fn by_path(State(facade): State<Arc<Facade>>, Path(request_id): Path<String>, headers: HeaderMap) -> Response {
+pub async fn by_path(
+    State(facade): State<Arc<Facade>>,
+    Path(request_id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     answer(&facade, &request_id, Language::of(&headers))
 }
 
@@ -50,7 +60,9 @@ fn answer(facade: &Facade, request_id: &str, language: Language) -> Response {
             Language::English => format!("There is no request {shown:?} any more, or there never was."),
             Language::French => format!("La requête {shown:?} n'existe plus, ou n'a jamais existé."),
         };
-        return Problem::new(ProblemKind::UnknownRequest, language, &happened).request_id(&shown).into_response();
+        return Problem::new(ProblemKind::UnknownRequest, language, &happened)
+            .request_id(&shown)
+            .into_response();
     };
     let body = match &status.progress {
         Progress::Pending(delivery) => StatusAnswer::Pending(pending(&status, request_id, delivery.as_ref())),
