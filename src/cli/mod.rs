@@ -8,9 +8,15 @@
 pub mod broker;
 pub mod client;
 pub mod connection;
+pub mod consume;
 pub mod exit;
 pub mod generate_transactions;
+pub mod message_format;
 pub mod output;
+pub mod produce;
+pub mod produce_input;
+pub mod produce_settings;
+pub mod produce_tally;
 pub mod serve;
 pub mod signals;
 pub mod topics;
@@ -46,6 +52,10 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Starts the broker alone.
     Broker(broker::BrokerArguments),
+    /// Sends the lines of files or of stdin to a topic.
+    Produce(produce::ProduceArguments),
+    /// Prints the records of a topic.
+    Consume(consume::ConsumeArguments),
     /// Creates, lists, describes and deletes topics.
     Topics(topics::TopicsArguments),
     /// Prints made-up bank transactions, one JSON object a line: the same ones for the same seed.
@@ -89,6 +99,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         None => serve::run(cli.serve).await,
         Some(Command::Serve(arguments)) => serve::run(arguments).await,
         Some(Command::Broker(arguments)) => broker::run(arguments).await,
+        Some(Command::Produce(arguments)) => produce::run(arguments).await,
+        Some(Command::Consume(arguments)) => consume::run(arguments).await,
         Some(Command::Topics(arguments)) => topics::run(arguments).await,
         Some(Command::GenerateTransactions(arguments)) => generate_transactions::run(&arguments),
     }

@@ -5,6 +5,8 @@
 
 use std::net::SocketAddr;
 
+use crate::broker::{Broker, BrokerConfig, BrokerHandle, Listener};
+use crate::config::HostPort;
 use crate::lab::running::LabSettings;
 
 /// Ports and topics of an embedded broker.
@@ -38,7 +40,7 @@ impl EmbeddedSettings {
 /// A broker in this process.
 #[derive(Debug)]
 pub struct EmbeddedBroker {
-    addresses: Vec<SocketAddr>,
+    broker: Broker,
 }
 
 impl EmbeddedBroker {
@@ -52,24 +54,43 @@ impl EmbeddedBroker {
     ///
     /// Dropping the future closes what was opened.
     pub async fn start(settings: EmbeddedSettings) -> Result<Self, String> {
-        let _ = settings;
-        Err("not in this build".to_owned())
+        let listeners = settings.listeners.iter().map(|(name, bind)| Listener {
+            name: (*name).to_owned(),
+            bind: *bind,
+            // A free port is known only once it is bound; then the address itself is told.
+            advertised: settings
+                .advertised_host
+                .clone()
+                .filter(|_| bind.port() != 0)
+                .map(|host| HostPort { host, port: bind.port() }),
+        });
+        let listeners = listeners.collect();
+        let config = BrokerConfig { listeners, topics: settings.topics, ..BrokerConfig::default() };
+        let broker = Broker::start(config).await.map_err(|error| error.to_string())?;
+        Ok(Self { broker })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.clone()
+        self.broker.addresses().into_iter().map(|(_, address)| address).collect()
     }
 
     /// What a client on this machine should use.
     pub fn bootstrap(&self) -> String {
-        self.addresses.first().map(ToString::to_string).unwrap_or_default()
+        self.broker.bootstrap().to_string()
+    }
+
+    /// A way to look into it and to arm faults.
+    pub fn handle(&self) -> BrokerHandle {
+        self.broker.handle()
     }
 
     /// Stops it.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves it running until the runtime ends.
-    pub async fn stop(self) {}
+    /// Dropping the future ends it at once.
+    pub async fn stop(self) {
+        self.broker.stop().await;
+    }
 }

@@ -100,7 +100,12 @@ impl fmt::Display for StartError {
                     "cannot listen on {address} for the façade of profile {profile}: {source}. Check --listen and --{profile}-port"
                 )
             }
-            Self::Broker(text) => write!(f, "the embedded broker did not start: {text}"),
+            Self::Broker(text) => {
+                write!(
+                    f,
+                    "the embedded broker did not start: {text}. Its ports are --kafka-port and --kafka-internal-port"
+                )
+            }
             Self::Producer(error) => write!(f, "the producers cannot be built: {error}"),
         }
     }
