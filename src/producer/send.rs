@@ -175,8 +175,11 @@ impl Sending<'_> {
         self.topic.keyless_appended(&self.shared.config, view, choice.partition, appended);
     }
 
+    /// `&mut` because a callback is `Send` but need not be `Sync`: a shared borrow across the wait would make every
+    /// future of `send` impossible to spawn.
+    #[allow(clippy::needless_pass_by_ref_mut, reason = "keeps the future Send, see above")]
     async fn wait_for_memory(
-        &self,
+        &mut self,
         lane: &Arc<Lane>,
         bytes: usize,
         begun: Instant,
@@ -192,7 +195,9 @@ impl Sending<'_> {
                 Ok(())
             }
             Some(None) => Err(Error::Closed),
-            None if self.shared.is_open() => Err(self.full(bytes, self.shared.environment.now().since(begun))),
+            None if self.shared.is_open() => {
+                Err(self.full(bytes, self.shared.environment.now().since(begun)))
+            }
             None => Err(Error::Closed),
         }
     }
@@ -201,8 +206,9 @@ impl Sending<'_> {
         Error::BufferFull { needed_bytes, buffer_memory_bytes: self.shared.config.buffer_memory, waited }
     }
 
-    /// Waits for the next answer about the topic.
-    async fn wait_for_metadata(&self, begun: Instant, deadline: Instant) -> Result<(), Error> {
+    /// Waits for the next answer about the topic. `&mut` for the same reason as [`Self::wait_for_memory`].
+    #[allow(clippy::needless_pass_by_ref_mut, reason = "keeps the future Send, see wait_for_memory")]
+    async fn wait_for_metadata(&mut self, begun: Instant, deadline: Instant) -> Result<(), Error> {
         let before = self.topic.answer();
         if !self.shared.is_open() {
             return Err(Error::Closed);
@@ -265,7 +271,12 @@ impl Sending<'_> {
         if let (Some(view), Some(partition)) = (view.as_ref(), self.record.partition)
             && !view.lanes.is_empty()
         {
-            return Error::UnknownPartition { topic, partition, partition_count: view.partition_count(), waited };
+            return Error::UnknownPartition {
+                topic,
+                partition,
+                partition_count: view.partition_count(),
+                waited,
+            };
         }
         let code = self.topic.answer().error;
         let detail = match code {
