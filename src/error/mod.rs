@@ -95,7 +95,9 @@ pub enum Error {
     },
 
     /// The name can never be a topic's: 1 to 249 of `a-z A-Z 0-9 . _ -`, neither `.` nor `..`. Correct the name.
-    #[error("invalid topic name {topic:?}: {reason}. Expected 1 to 249 of a-z A-Z 0-9 . _ - and neither \".\" nor \"..\"")]
+    #[error(
+        "invalid topic name {topic:?}: {reason}. Expected 1 to 249 of a-z A-Z 0-9 . _ - and neither \".\" nor \"..\""
+    )]
     InvalidTopic {
         /// The name.
         topic: Arc<str>,
@@ -165,7 +167,9 @@ pub enum Error {
     },
 
     /// An accepted record is **certainly not** in the log and never will be. It may be sent again.
-    #[error("the record for {topic}-{partition} was rejected ({attempts} attempts): {cause}. It is certainly not in the log")]
+    #[error(
+        "the record for {topic}-{partition} was rejected ({attempts} attempts): {cause}. It is certainly not in the log"
+    )]
     Rejected {
         /// The topic.
         topic: Arc<str>,
@@ -201,7 +205,9 @@ impl std::fmt::Display for Cause {
             Self::DeliveryTimeout { waited, last: Some(code) } => {
                 write!(f, "delivery.timeout.ms passed after {waited:?}; the last error was {code}")
             }
-            Self::DeliveryTimeout { waited, last: None } => write!(f, "delivery.timeout.ms passed after {waited:?}"),
+            Self::DeliveryTimeout { waited, last: None } => {
+                write!(f, "delivery.timeout.ms passed after {waited:?}")
+            }
             Self::Broker { code, message } if message.is_empty() => write!(f, "{code}"),
             Self::Broker { code, message } => write!(f, "{code}: {message}"),
             Self::Network => f.write_str("the connection was lost and retries are used up"),
