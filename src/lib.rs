@@ -17,7 +17,7 @@ pub mod sequence;
 pub mod time;
 pub mod wire;
 
-pub use config::{Acks, Compression, HostPort, PartitionerChoice, ProducerConfig};
+pub use config::{Acks, Compression, HostPort, PartitionerChoice, ProducerConfig, ProducerConfigBuilder};
 pub use error::{Cause, Error, ErrorCode, Outcome};
 pub use producer::{CloseReport, Guarantees, Producer, Statistics, TopicHandle, TrySendError};
 pub use record::{Header, Record};
