@@ -3,8 +3,8 @@
 #
 #   scripts/test-kafka.sh [TEST-NAME-FILTER]
 #
-# KAFKA_VERSIONS   versions for the round trips, default "4.4.0 3.9.2 2.8.2"; the fault tests run on the first of them
-# KAFKA_RECORDS    records per fault run, default 200000
+# KAFKA_VERSIONS       which of "4.4.0 3.9.2 2.8.2" (default: all); the fault tests are those of 4.4.0
+# KAFKA_RECORDS        records per fault run, default 200000
 # FACTEUR_KAFKA_HOME   where jars are kept, default .kafka
 #
 # Needs cargo, java (17 or later), mvn and kcat; as root on Debian it installs those of the last three that are missing.
@@ -31,7 +31,14 @@ ensure mvn maven
 ensure kcat kcat
 
 export KAFKA_VERSIONS=${KAFKA_VERSIONS:-4.4.0 3.9.2 2.8.2}
+filters=("$@")
 for version in $KAFKA_VERSIONS; do
+  case $version in
+    4.4.0 | 3.9.2 | 2.8.2) ;;
+    *) die "there are no tests for version $version, only for 4.4.0, 3.9.2 and 2.8.2" ;;
+  esac
+  # The tests carry the version in their names.
+  [ $# -gt 0 ] || filters+=("on_${version//./_}")
   scripts/kafka-jars.sh "$version" >/dev/null
   scripts/kafka-tool.sh "$version" topics --version >/dev/null
 done
@@ -43,5 +50,5 @@ export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/kafka
 cargo test --release --test kafka --no-run
 started=$SECONDS
-cargo test --release --test kafka -- --ignored --nocapture --test-threads=1 "$@"
+cargo test --release --test kafka -- --ignored --nocapture --test-threads=1 "${filters[@]}"
 echo "test-kafka.sh: passed in $((SECONDS - started)) s on: $KAFKA_VERSIONS"

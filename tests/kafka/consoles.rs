@@ -77,6 +77,8 @@ pub fn console_consumer(cluster: &Cluster, topic: &str, count: usize) -> Vec<Lin
     let output = run(&mut command, String::new());
     stdout(&output)
         .lines()
+        // The tool prints its warnings among the records.
+        .filter(|line| line.starts_with("CreateTime:"))
         .map(|line| {
             let headers = field(line, 3);
             Line {

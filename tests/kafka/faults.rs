@@ -15,16 +15,16 @@ use crate::cluster::{Cluster, Setup, wait_until};
 use crate::oracle::{Verdict, disagreements, judge};
 use crate::reader::Log;
 use crate::relay::Relay;
-use crate::workload::{History, LANES, minimum_records, producer, under};
+use crate::workload::{History, LANES, Load, minimum_records, producer, under};
 
 const ONE_NODE: Setup = Setup { version: "4.4.0", nodes: 1 };
 const THREE_NODES: Setup = Setup { version: "4.4.0", nodes: 3 };
 
 const KILLS: u16 = 5;
 const FREEZES: u16 = 3;
-/// Lost answers, in rounds, so that they are spread over the run.
-const LOSS_ROUNDS: u16 = 8;
-const LOSSES_PER_ROUND: u32 = 3;
+/// Lost answers come one at a time, so that each hits other batches; every sixth time the retry's answer is lost too.
+const LOSS_ROUNDS: u16 = 24;
+const ROUNDS_PER_DOUBLE_LOSS: u16 = 6;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Short enough that a fault outlasts a request, long enough that none outlasts a record.
@@ -83,7 +83,7 @@ fn leader_killed(setup: Setup) {
     cluster.create_topic(topic, LANES, &[]);
     let producer = producer(&cluster, &[], SETTINGS);
 
-    let history = under(&producer, topic, minimum_records(), |phase| {
+    let history = under(&producer, topic, load(6), |phase| {
         for kill in 1..=KILLS {
             flow();
             let leader = cluster.await_leader(topic, i32::from(kill) % LANES);
@@ -120,7 +120,7 @@ fn node_frozen(setup: Setup) {
     cluster.create_topic(topic, LANES, &[]);
     let producer = producer(&cluster, &[], SETTINGS);
 
-    let history = under(&producer, topic, minimum_records(), |phase| {
+    let history = under(&producer, topic, load(15), |phase| {
         for freeze in 1..=FREEZES {
             flow();
             let leader = cluster.await_leader(topic, i32::from(freeze) % LANES);
@@ -144,16 +144,16 @@ fn answers_lost(setup: Setup) {
     let producer = producer(&cluster, &relays, SETTINGS);
     let dropped = || relays.iter().map(|(_, relay)| relay.dropped()).sum::<u32>();
 
-    let history = under(&producer, topic, minimum_records(), |phase| {
+    let history = under(&producer, topic, load(15), |phase| {
         for round in 1..=LOSS_ROUNDS {
-            flow();
+            thread::sleep(Duration::from_millis(500));
             phase.store(round, Ordering::SeqCst);
             let leader = cluster.await_leader(topic, i32::from(round) % LANES);
-            let before = dropped();
+            let (before, count) = (dropped(), if round % ROUNDS_PER_DOUBLE_LOSS == 0 { 2 } else { 1 });
             for (_, relay) in relays.iter().filter(|(id, _)| *id == leader) {
-                relay.drop_answers(LOSSES_PER_ROUND);
+                relay.drop_answers(count);
             }
-            wait_until("the answers to be lost", || dropped() >= before + LOSSES_PER_ROUND);
+            wait_until("the answers to be lost", || dropped() >= before + count);
         }
     });
 
@@ -161,11 +161,15 @@ fn answers_lost(setup: Setup) {
     println!("answers lost: {lost}, records of recognised retries: {}", history.recognised);
     assert!(lost >= 20, "only {lost} answers were lost");
     assert!(
-        producer.statistics().batches_deduplicated >= u64::from(lost),
-        "{lost} answers were lost after their batches were stored, so as many retries must have been recognised: {:?}",
+        producer.statistics().batches_deduplicated >= u64::from(LOSS_ROUNDS),
+        "in {LOSS_ROUNDS} rounds an answer was lost after its batches were stored, so their retries must have been recognised: {:?}",
         producer.statistics()
     );
     conclude(&cluster, topic, &producer, &history, &format!("answers lost {lost} times"));
+}
+
+fn load(burst: u32) -> Load {
+    Load { minimum: minimum_records(), burst }
 }
 
 /// Lets records flow between two incidents.

@@ -29,11 +29,14 @@ fn keyed_records_land_where_java_puts_them_on_4_4_0() {
 
     console_producer(&cluster, "keys-java", &keys);
     let producer = producer(&cluster, &[], &[]);
-    for key in &keys {
-        let record = Record::to("keys-facteur").key(key.as_bytes()).value(key.as_bytes());
-        drop(producer.send_blocking(record).expect("the record is accepted"));
+    let deliveries: Vec<_> = keys
+        .iter()
+        .map(|key| Record::to("keys-facteur").key(key.as_bytes()).value(key.as_bytes()))
+        .map(|record| producer.send_blocking(record).expect("the record is accepted"))
+        .collect();
+    for delivery in deliveries {
+        delivery.wait().expect("the record is acknowledged");
     }
-    producer.flush_blocking().expect("flush ends");
 
     let (java, ours) = (places(&cluster, "keys-java"), places(&cluster, "keys-facteur"));
     assert_eq!(java.len(), keys.len());

@@ -210,7 +210,53 @@ fn lower_produce_version(frame: &mut [u8], version: i16, max: i16) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
+
+    /// A broker that answers each frame with its correlation id, and tells how many it got.
+    fn echo() -> (u16, Arc<AtomicU32>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let seen = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&seen);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                while let Ok(frame) = read_frame(&mut stream) {
+                    counter.fetch_add(1, Ordering::SeqCst);
+                    write_frame(&mut stream, &frame[4..8]).unwrap();
+                }
+            }
+        });
+        (port, seen)
+    }
+
+    /// A request without a body: key, version, correlation id.
+    fn request(key: i16, correlation_id: i32) -> Vec<u8> {
+        [&key.to_be_bytes()[..], &9_i16.to_be_bytes(), &correlation_id.to_be_bytes()].concat()
+    }
+
+    // The heart of the harness: the broker has had the Produce, its answer is gone and so is the connection; other APIs
+    // and the next connection are served. Fails if the request is what gets lost, or the connection stays.
+    #[test]
+    fn an_answer_to_produce_is_lost_after_the_broker_had_the_request() {
+        let (broker, seen) = echo();
+        let relay = Relay::start(broker, None);
+        relay.drop_answers(1);
+
+        let mut first = TcpStream::connect(("127.0.0.1", relay.port)).unwrap();
+        write_frame(&mut first, &request(3, 1)).unwrap();
+        assert_eq!(&read_frame(&mut first).unwrap()[..], &1_i32.to_be_bytes());
+        write_frame(&mut first, &request(PRODUCE, 2)).unwrap();
+        assert_eq!(first.read(&mut [0; 1]).unwrap_or(0), 0, "nothing comes but the end of the connection");
+
+        assert_eq!((seen.load(Ordering::SeqCst), relay.dropped()), (2, 1));
+        let mut second = TcpStream::connect(("127.0.0.1", relay.port)).unwrap();
+        write_frame(&mut second, &request(PRODUCE, 3)).unwrap();
+        assert_eq!(&read_frame(&mut second).unwrap()[..], &3_i32.to_be_bytes());
+        assert_eq!(relay.produce_versions(), BTreeMap::from([(9, 2)]));
+    }
 
     // An old and a new layout, Produce first or second. Fails if a neighbour's versions are touched or the stride is off.
     #[test]

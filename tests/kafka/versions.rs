@@ -7,9 +7,9 @@ use crate::cluster::{Cluster, Setup};
 use crate::oracle::judge;
 use crate::reader::Log;
 use crate::relay::Relay;
-use crate::workload::{LANES, producer, under};
+use crate::workload::{LANES, Load, producer, under};
 
-const RECORDS: u32 = 1_200;
+const LOAD: Load = Load { minimum: 1_200, burst: 60 };
 
 // Produce 3 to 12 by name and 13 by topic id, on one broker. Fails if a version is encoded or its answer read wrongly.
 #[test]
@@ -34,7 +34,7 @@ fn each_version(setup: Setup, versions: std::ops::RangeInclusive<i16>) {
             cluster.ports().into_iter().map(|(id, port)| (id, Relay::start(port, Some(version)))).collect();
         let producer = producer(&cluster, &relays, &[("compression.type", "lz4")]);
 
-        let history = under(&producer, &topic, RECORDS, |_| {});
+        let history = under(&producer, &topic, LOAD, |_| {});
 
         let total = judge(&history.sent, &Log::fetch(&cluster, &topic, LANES).logged()).total;
         println!("{} Produce {version}: {total}", setup.version);

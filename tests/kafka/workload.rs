@@ -17,10 +17,17 @@ use crate::relay::Relay;
 
 /// The lanes of every fault run.
 pub const LANES: i32 = 6;
-/// Records sent between two pauses of a millisecond: a load that lasts as long as the faults do.
-const BURST: u32 = 6;
 /// Longer than the producer's delivery timeout: whatever has no outcome by then is stuck.
 const OUTCOME_PATIENCE: Duration = Duration::from_secs(150);
+
+/// How much is sent, and how fast.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// At least so many records, in all.
+    pub minimum: u32,
+    /// Records between two pauses of a millisecond, chosen so that the load lasts about as long as the faults do.
+    pub burst: u32,
+}
 
 /// What a run brought, for the oracle and for the report.
 #[derive(Debug, Default)]
@@ -52,13 +59,13 @@ pub fn producer(cluster: &Cluster, relays: &[(i32, Relay)], settings: &[(&str, &
     Producer::from_properties(all).expect("these settings are valid")
 }
 
-/// Sends to all lanes until `faults` has returned and at least `minimum` records were sent, then waits for every
+/// Sends to all lanes until `faults` has returned and at least `load.minimum` records were sent, then waits for every
 /// outcome. `faults` is given the phase to set when an incident begins.
-pub fn under(producer: &Producer, topic: &str, minimum: u32, faults: impl FnOnce(&AtomicU16)) -> History {
+pub fn under(producer: &Producer, topic: &str, load: Load, faults: impl FnOnce(&AtomicU16)) -> History {
     let phase = AtomicU16::new(0);
     let is_over = AtomicBool::new(false);
     let pending = thread::scope(|scope| {
-        let sender = scope.spawn(|| send_all(producer, topic, minimum, &phase, &is_over));
+        let sender = scope.spawn(|| send_all(producer, topic, load, &phase, &is_over));
         {
             // Also when `faults` panics: otherwise the scope would wait for a sender that never ends.
             let _over = SetOnDrop(&is_over);
@@ -80,7 +87,7 @@ impl Drop for SetOnDrop<'_> {
 fn send_all(
     producer: &Producer,
     topic: &str,
-    minimum: u32,
+    load: Load,
     phase: &AtomicU16,
     is_over: &AtomicBool,
 ) -> Vec<(Sent, Option<Delivery>)> {
@@ -88,10 +95,10 @@ fn send_all(
     let mut count: u32 = 0;
     loop {
         let is_quiet = is_over.load(Ordering::SeqCst);
-        if is_quiet && count >= minimum {
+        if is_quiet && count >= load.minimum {
             return pending;
         }
-        for _ in 0..BURST {
+        for _ in 0..load.burst {
             let lane = i32::try_from(count % LANES.unsigned_abs()).expect("a lane is small");
             let index = count / LANES.unsigned_abs();
             pending.push(send_one(producer, topic, (lane, index), phase.load(Ordering::SeqCst)));
