@@ -15,6 +15,7 @@ pub mod record;
 pub mod runtime;
 pub mod sequence;
 pub mod time;
+pub mod topic_name;
 pub mod wire;
 
 pub use config::{Acks, Compression, HostPort, PartitionerChoice, ProducerConfig, ProducerConfigBuilder};

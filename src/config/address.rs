@@ -64,7 +64,10 @@ fn split(address: &str) -> Result<(&str, &str), String> {
         }
         (host, rest.strip_prefix(':'))
     } else if address.matches(':').count() > 1 {
-        return Err(format!("{address:?} has more than one ':'; write an IPv6 address as [{address}]:9092"));
+        return Err(format!(
+            "{address:?} has more than one ':'; write an IPv6 address as {}",
+            bracketed(address)
+        ));
     } else {
         address.split_once(':').map_or((address, None), |(host, port)| (host, Some(port)))
     };
@@ -76,4 +79,15 @@ fn split(address: &str) -> Result<(&str, &str), String> {
         return Err(format!("{address:?} has no valid host; write host:port, such as localhost:9092"));
     }
     Ok((host, port))
+}
+
+/// What was probably meant by an IPv6 address without brackets.
+fn bracketed(address: &str) -> String {
+    match address.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() && host.parse::<std::net::Ipv6Addr>().is_ok() => {
+            format!("[{host}]:{port}")
+        }
+        _ if address.parse::<std::net::Ipv6Addr>().is_ok() => format!("[{address}]:9092"),
+        _ => "[::1]:9092".to_owned(),
+    }
 }

@@ -14,8 +14,8 @@ use crate::error::Error;
 /// gzip's own default, which -1 stands for.
 const GZIP_DEFAULT_LEVEL: u8 = 6;
 
-pub(super) fn assemble(values: Values, warnings: Vec<Arc<str>>) -> Result<ProducerConfig, Error> {
-    let read = Reader { values: &values };
+pub(super) fn assemble(values: &Values, warnings: Vec<Arc<str>>) -> Result<ProducerConfig, Error> {
+    let read = Reader { values };
     let partitioner = read.partitioner();
     Ok(ProducerConfig {
         bootstrap_servers: read.list("bootstrap.servers", parse_servers)?,

@@ -4,7 +4,7 @@
 //! explicit default differs from no word at all (KIP-679), and all errors are told together: so nothing is understood
 //! before [`ProducerConfigBuilder::build`].
 //!
-//! Neighbours: the setters are generated in [`super::catalogue`]; [`super::checks`] has the rules. Not here: what a
+//! Neighbours: the setters are generated in [`super::catalogue`]; `checks` has the rules. Not here: what a
 //! setting means.
 
 use std::collections::BTreeMap;
@@ -109,7 +109,7 @@ impl ProducerConfigBuilder {
         if problems.is_empty() {
             checks::cross_check(&mut values, &mut problems, &mut warnings);
         }
-        if problems.is_empty() { assemble::assemble(values, warnings) } else { Err(tell(&problems)) }
+        if problems.is_empty() { assemble::assemble(&values, warnings) } else { Err(tell(&problems)) }
     }
 
     /// What the generated setters call.
@@ -123,21 +123,24 @@ impl ProducerConfigBuilder {
     }
 
     fn give(mut self, name: &'static str, value: Value, origin: Origin) -> Self {
-        let replaced = self.given.insert(name, Given { value, origin: origin.clone() });
         // Layers may replace each other; two lines of one file are more likely an oversight.
         if let (Some(Origin::File { file: before, line: earlier }), Origin::File { file, line }) =
-            (replaced.map(|given| given.origin), &origin)
-            && before == *file
+            (self.given.get(name).map(|given| &given.origin), &origin)
+            && before == file
         {
-            self.warn(format!(
-                "{name} is given twice in {file}, lines {earlier} and {line}: the later one holds"
-            ));
+            let warning =
+                format!("{name} is given twice in {file}, lines {earlier} and {line}: the later one holds");
+            self.warn(warning);
         }
+        self.given.insert(name, Given { value, origin });
         self
     }
 
+    /// Each warning once, however often its cause was given.
     fn warn(&mut self, warning: String) {
-        self.warnings.push(Arc::from(warning));
+        if !self.warnings.iter().any(|said| **said == *warning) {
+            self.warnings.push(Arc::from(warning));
+        }
     }
 }
 

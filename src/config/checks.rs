@@ -148,9 +148,22 @@ impl Checks<'_> {
         }
     }
 
-    /// A codec that was compiled out is refused at once, not at the first batch.
+    /// A codec that was compiled out is refused at once, not at the first batch; a level of another codec is said to be
+    /// without effect.
     fn codec(&mut self) {
         let name = self.text("compression.type").to_owned();
+        for level in ["compression.gzip.level", "compression.lz4.level", "compression.zstd.level"] {
+            if self.is_explicit(level) && !level.contains(&name) {
+                self.warn(format!(
+                    "{} has no effect with {}",
+                    self.said(level),
+                    self.said("compression.type")
+                ));
+                if let Some(given) = self.values.get_mut(level) {
+                    given.origin = Origin::Adjusted(Arc::from(format!("without effect for {name}")));
+                }
+            }
+        }
         let is_there = match name.as_str() {
             "gzip" => cfg!(feature = "gzip"),
             "snappy" => cfg!(feature = "snappy"),

@@ -216,7 +216,6 @@ impl ProducerConfig {
     /// assert_eq!(config.bootstrap_servers[0].port, 9092);
     /// # Ok::<(), facteur::Error>(())
     /// ```
-    #[must_use]
     pub fn builder(bootstrap_servers: &str) -> ProducerConfigBuilder {
         ProducerConfigBuilder::new().bootstrap_servers(bootstrap_servers)
     }

@@ -4,7 +4,7 @@
 //! (which clock, which unit, per what). Taking them silently would be wrong by a little; the answer tells ours and the
 //! difference. Confluent's `LingerMs`, Java's `LINGER_MS_CONFIG` and Python's `linger_ms` are recognised by their letters.
 //!
-//! Neighbours: [`super::builder`] asks before it calls a name unknown. Not here: misspelt names ([`super::nearest`]).
+//! Neighbours: [`super::builder`] asks before it calls a name unknown. Not here: misspelt names (`nearest`).
 
 use super::{catalogue, not_honoured};
 

@@ -123,14 +123,14 @@ pub fn refused(name: &str) -> Option<&'static Refused> {
 }
 
 /// All names of both lists that are whole names.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
     let accepted = ACCEPTED.iter().map(|entry| entry.name);
     accepted.chain(REFUSED.iter().map(|entry| entry.name)).filter(|name| !name.ends_with('*'))
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
-        Some(prefix) => name.len() > prefix.len() && name.starts_with(prefix),
+        Some(prefix) => name.starts_with(prefix),
         None => pattern == name,
     }
 }

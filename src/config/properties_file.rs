@@ -128,3 +128,47 @@ fn unit(chars: &mut Peekable<Chars<'_>>) -> Result<u16, String> {
         Err(format!("\\u{digits} is no character: four hexadecimal digits must follow \\u"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// As `java.util.Properties.store` writes it: every character that means something gets a backslash.
+    fn escape(text: &str) -> String {
+        let mut escaped = String::new();
+        for c in text.chars() {
+            match c {
+                '\n' => escaped.push_str("\\n"),
+                '\r' => escaped.push_str("\\r"),
+                '\t' => escaped.push_str("\\t"),
+                '\u{c}' => escaped.push_str("\\f"),
+                ' ' | '=' | ':' | '#' | '!' | '\\' => escaped.extend(['\\', c]),
+                _ if c.is_ascii() => escaped.push(c),
+                _ => c
+                    .encode_utf16(&mut [0; 2])
+                    .iter()
+                    .for_each(|unit| escaped.push_str(&format!("\\u{unit:04X}"))),
+            }
+        }
+        escaped
+    }
+
+    proptest! {
+        /// Whatever Java stores comes back as it was: a lost backslash or half a character would change a value in silence.
+        #[test]
+        fn what_java_stores_is_read_back(name in "\\PC{1,20}|[ =:#!\\\\\t\n]{1,8}", value in "\\PC{0,20}|[ =:#!\\\\\t\n\r\u{c}]{0,8}") {
+            let text = format!("# comment\n{}={}\n", escape(&name), escape(&value));
+            prop_assert_eq!(parse(&text), Ok(vec![Entry { name, value, line: 2 }]));
+        }
+
+        /// A file of rubbish is an error or entries, never a panic.
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            let lines = text.split(['\n', '\r']).count();
+            if let Ok(entries) = parse(&text) {
+                prop_assert!(entries.iter().all(|entry| (1..=lines).contains(&entry.line)));
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! the listing with origins all tell the same facts (name, range, default, unit). They are written down once, in
 //! [`super::catalogue`], in the shape given here.
 //!
-//! Neighbours: [`super::builder`] collects texts and values, [`super::checks`] compares settings with each other. Not
+//! Neighbours: [`super::builder`] collects texts and values, `checks` compares settings with each other. Not
 //! here: rules that need two settings.
 
 use std::fmt;
@@ -106,9 +106,9 @@ impl Kind {
     #[must_use]
     pub fn allowed(self) -> String {
         match self {
-            Self::Millis { min, max } => format!("a whole number of milliseconds, {min} to {max}"),
-            Self::Bytes { min, max } => format!("a whole number of bytes, {min} to {max}"),
-            Self::Number { min, max, .. } => format!("a whole number, {min} to {max}"),
+            Self::Millis { min, max } => format!("a whole number of milliseconds, {}", range(min, max)),
+            Self::Bytes { min, max } => format!("a whole number of bytes, {}", range(min, max)),
+            Self::Number { min, max, .. } => format!("a whole number, {}", range(min, max)),
             Self::GzipLevel => "-1 (gzip's own default) or a whole number, 1 to 9".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")),
@@ -135,6 +135,17 @@ impl Kind {
     }
 }
 
+/// A range in words.
+fn range(min: i64, max: i64) -> String {
+    if min == max {
+        format!("only {min}")
+    } else if max == i64::MAX {
+        format!("{min} or more (64 bits)")
+    } else {
+        format!("{min} to {max}")
+    }
+}
+
 /// Where a value came from. Errors, warnings and the listing name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -152,7 +163,7 @@ pub enum Origin {
         /// The line on which the setting begins, counted from 1.
         line: usize,
     },
-    /// Somewhere else: "the environment variable KAFKA_RETRIES", "the option --acks".
+    /// Somewhere else: "the environment variable `KAFKA_RETRIES`", "the option `--acks`".
     Elsewhere(Arc<str>),
     /// A check changed it; why.
     Adjusted(Arc<str>),

@@ -1,93 +1,394 @@
-//! The outcome of a record, as a future. (Being written; the signatures stand.)
+//! The outcome of records: one cell per batch, and the [`Delivery`] that looks into it.
+//!
+//! **Why one cell per batch.** A `Delivery` is the batch's cell and an index: no allocation, no channel, no task per
+//! record; its offset is the base offset plus the index, and asking for an outcome that is known costs an atomic load.
+//!
+//! Neighbours: `lanes` makes a cell with each batch, the driver fills it. Not here: what the outcome is, which the
+//! engine decides.
+
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::engine::{Acknowledged, BatchOutcome};
 use crate::error::Error;
+use crate::runtime::blocking::block_on;
+use crate::runtime::callbacks::Callback;
+use crate::runtime::shared::Shared;
+use crate::runtime::timers::until;
 
-/// What became of one record; cheap, cloneable.
+/// Where a batch's outcome will be.
+#[derive(Debug)]
+pub(crate) struct BatchCell {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    shared: Arc<Shared>,
+    whole: OnceLock<BatchOutcome>,
+    attempts: AtomicU32,
+    inner: Mutex<CellInner>,
+}
+
+#[derive(Debug, Default)]
+struct CellInner {
+    /// Records in the batch, once it is sealed.
+    records: Option<u32>,
+    resolved: u32,
+    /// After a split or a refusal of single records: outcomes by range.
+    parts: Vec<Part>,
+    is_done: bool,
+    wakers: Vec<Option<Waker>>,
+    /// Counts how often all wakers were taken away: a slot of an earlier time is stale.
+    generation: u32,
+    callbacks: Vec<PendingCallback>,
+}
+
 #[derive(Debug, Clone)]
-pub struct DeliveryReport {}
+struct Part {
+    first: u32,
+    count: u32,
+    outcome: BatchOutcome,
+}
 
-/// What is known beyond the place in the log.
+/// A callback and the record it belongs to.
+pub(crate) struct PendingCallback {
+    pub(crate) index: u32,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) callback: Callback,
+}
+
+impl std::fmt::Debug for PendingCallback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PendingCallback").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+impl BatchCell {
+    pub(crate) fn new(topic: Arc<str>, partition: i32, shared: Arc<Shared>) -> Self {
+        Self {
+            topic,
+            partition,
+            shared,
+            whole: OnceLock::new(),
+            attempts: AtomicU32::new(0),
+            inner: Mutex::new(CellInner::default()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CellInner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The batch takes no more records.
+    pub(crate) fn seal(&self, records: u32) {
+        self.lock().records = Some(records);
+    }
+
+    pub(crate) fn set_attempts(&self, attempts: u32) {
+        self.attempts.store(attempts, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_callback(&self, callback: PendingCallback) {
+        self.lock().callbacks.push(callback);
+    }
+
+    /// Gives some records their outcome; how many had none before. An outcome never changes: what is told twice is kept
+    /// as it was first told.
+    pub(crate) fn resolve(&self, first: u32, count: u32, outcome: BatchOutcome) -> u32 {
+        let (wakers, newly) = {
+            let mut inner = self.lock();
+            if inner.is_done {
+                return 0;
+            }
+            let records = inner.records.unwrap_or(count);
+            let newly = count.min(records - inner.resolved);
+            inner.resolved += newly;
+            inner.is_done = inner.resolved >= records;
+            if first == 0 && newly == records {
+                let told_before = self.whole.set(outcome).is_err();
+                debug_assert!(!told_before, "[OUT-5] a batch was told two outcomes");
+            } else {
+                inner.parts.push(Part { first, count, outcome });
+            }
+            inner.generation += 1;
+            (std::mem::take(&mut inner.wakers), newly)
+        };
+        wakers.into_iter().flatten().for_each(Waker::wake);
+        newly
+    }
+
+    /// Whether every record has its outcome.
+    pub(crate) fn is_done(&self) -> bool {
+        self.whole.get().is_some() || self.lock().is_done
+    }
+
+    pub(crate) fn take_callbacks(&self) -> Vec<PendingCallback> {
+        std::mem::take(&mut self.lock().callbacks)
+    }
+
+    /// The record's result, if it is known.
+    pub(crate) fn result(self: &Arc<Self>, index: u32, timestamp_ms: i64) -> Option<Result<DeliveryReport, Error>> {
+        if let Some(outcome) = self.whole.get() {
+            return Some(self.report(outcome, 0, index, timestamp_ms));
+        }
+        let part = self.lock().parts.iter().find(|part| index >= part.first && index - part.first < part.count).cloned()?;
+        Some(self.report(&part.outcome, part.first, index, timestamp_ms))
+    }
+
+    fn report(
+        self: &Arc<Self>,
+        outcome: &BatchOutcome,
+        first: u32,
+        index: u32,
+        timestamp_ms: i64,
+    ) -> Result<DeliveryReport, Error> {
+        let topic = Arc::clone(&self.topic);
+        match outcome {
+            BatchOutcome::Acknowledged(news) => Ok(DeliveryReport {
+                cell: Arc::clone(self),
+                position: index - first,
+                timestamp_ms: news.log_append_time_ms.unwrap_or(timestamp_ms),
+                news: *news,
+            }),
+            BatchOutcome::Rejected { cause, attempts } => Err(Error::Rejected {
+                topic,
+                partition: self.partition,
+                attempts: *attempts,
+                cause: cause.clone(),
+            }),
+            BatchOutcome::Unknown { cause, attempts } => {
+                Err(Error::Unknown { topic, partition: self.partition, attempts: *attempts, cause: cause.clone() })
+            }
+        }
+    }
+
+    /// Registers a waker in `slot`, or finds that something has happened meanwhile.
+    fn register(&self, slot: &mut Option<WakerSlot>, waker: &Waker, is_ready: impl Fn(&CellInner) -> bool) -> bool {
+        let mut inner = self.lock();
+        if inner.is_done || is_ready(&inner) {
+            return false;
+        }
+        let generation = inner.generation;
+        let held = slot.filter(|slot| slot.generation == generation);
+        match held.and_then(|slot| inner.wakers.get_mut(slot.place)) {
+            Some(Some(before)) if before.will_wake(waker) => {}
+            Some(place) => *place = Some(waker.clone()),
+            None => {
+                *slot = Some(WakerSlot { generation, place: inner.wakers.len() });
+                inner.wakers.push(Some(waker.clone()));
+            }
+        }
+        true
+    }
+
+    fn unregister(&self, slot: WakerSlot) {
+        let mut inner = self.lock();
+        if inner.generation == slot.generation
+            && let Some(place) = inner.wakers.get_mut(slot.place)
+        {
+            *place = None;
+        }
+    }
+}
+
+/// A waiter's place among the wakers of a cell.
+#[derive(Debug, Clone, Copy)]
+struct WakerSlot {
+    generation: u32,
+    place: usize,
+}
+
+/// Done when every record of a batch has its outcome.
+pub(crate) struct AllDone {
+    cell: Arc<BatchCell>,
+    slot: Option<WakerSlot>,
+}
+
+impl AllDone {
+    pub(crate) const fn new(cell: Arc<BatchCell>) -> Self {
+        Self { cell, slot: None }
+    }
+}
+
+impl Future for AllDone {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let cell = Arc::clone(&self.cell);
+        if cell.whole.get().is_some() {
+            return Poll::Ready(());
+        }
+        if cell.register(&mut self.slot, cx.waker(), |_| false) { Poll::Pending } else { Poll::Ready(()) }
+    }
+}
+
+/// What is known of an acknowledged record beyond its place in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DeliveryDetails {
-    /// `None` without idempotence.
+    /// The producer id under which the batch was written; `None` without idempotence.
     pub producer_id: Option<i64>,
-    /// `None` without idempotence.
+    /// Its epoch; `None` without idempotence.
     pub producer_epoch: Option<i16>,
-    /// Of the record's batch. `None` without idempotence.
+    /// Sequence of the first record of the batch; `None` without idempotence.
     pub base_sequence: Option<i32>,
     /// How often the batch was handed to a connection.
     pub attempts: u32,
-    /// Whether the broker had already seen the batch, where that can be known (D-27).
+    /// Whether the broker had already seen the batch when it acknowledged it. `None` where that cannot be known: Kafka
+    /// answers a duplicate as a success and says no more (D-27).
     pub deduplicated: Option<bool>,
-    /// Records in the batch.
-    pub batch_records: u32,
+}
+
+/// Where an acknowledged record is. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DeliveryReport {
+    cell: Arc<BatchCell>,
+    position: u32,
+    timestamp_ms: i64,
+    news: Acknowledged,
 }
 
 impl DeliveryReport {
     /// The topic.
+    #[must_use]
     pub fn topic(&self) -> &str {
-        unimplemented!()
+        &self.cell.topic
     }
+
     /// The partition.
+    #[must_use]
     pub fn partition(&self) -> i32 {
-        unimplemented!()
+        self.cell.partition
     }
-    /// The offset; `None` with `acks=0`, or when the broker could not tell it.
+
+    /// The offset; `None` with `acks=0`, and when a broker recognised the batch but did not tell where it is.
+    #[must_use]
     pub fn offset(&self) -> Option<i64> {
-        unimplemented!()
+        self.news.base_offset.map(|base| base + i64::from(self.position))
     }
-    /// The record's timestamp: its own create time, or the log append time if the topic uses that.
-    pub fn timestamp_ms(&self) -> i64 {
-        unimplemented!()
+
+    /// The record's timestamp in milliseconds: its own, or the log append time if the topic uses that.
+    #[must_use]
+    pub const fn timestamp_ms(&self) -> i64 {
+        self.timestamp_ms
     }
+
     /// Identity, attempts and the rest.
+    #[must_use]
     pub fn details(&self) -> DeliveryDetails {
-        unimplemented!()
+        DeliveryDetails {
+            producer_id: self.news.stamp.map(|(identity, _)| identity.producer_id),
+            producer_epoch: self.news.stamp.map(|(identity, _)| identity.epoch),
+            base_sequence: self.news.stamp.map(|(_, sequence)| sequence),
+            attempts: self.news.attempts,
+            deduplicated: self.news.deduplicated,
+        }
     }
 }
 
-/// A future of the outcome. Dropping it changes nothing: the record is still delivered.
+/// The outcome of an accepted record, as a future.
+///
+/// # Cancel safety
+///
+/// Dropping it, polled or not, changes nothing: the record is still delivered. It needs no runtime; any executor, or a
+/// plain thread by [`Delivery::wait`], will do.
 #[derive(Debug)]
-pub struct Delivery {}
+#[must_use = "dropping a Delivery does not cancel the record, but nobody will learn its outcome"]
+pub struct Delivery {
+    cell: Arc<BatchCell>,
+    index: u32,
+    timestamp_ms: i64,
+    slot: Option<WakerSlot>,
+}
 
 impl Delivery {
-    /// The partition that the record went to.
-    pub fn partition(&self) -> i32 {
-        unimplemented!()
+    pub(crate) const fn new(cell: Arc<BatchCell>, index: u32, timestamp_ms: i64) -> Self {
+        Self { cell, index, timestamp_ms, slot: None }
     }
+
     /// The topic.
+    #[must_use]
     pub fn topic(&self) -> &str {
-        unimplemented!()
+        &self.cell.topic
     }
-    /// Attempts so far.
+
+    /// The partition that the record went to.
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.cell.partition
+    }
+
+    /// The record's own timestamp in milliseconds.
+    #[must_use]
+    pub const fn timestamp_ms(&self) -> i64 {
+        self.timestamp_ms
+    }
+
+    /// How often the record's batch has been handed to a connection beyond the first time, plus one; 0 before a retry is
+    /// known of. For displays of what is pending; the report has the exact number.
+    #[must_use]
     pub fn attempts(&self) -> u32 {
-        unimplemented!()
+        self.cell.attempts.load(Ordering::Relaxed)
     }
-    /// The outcome if it is known.
+
+    /// The outcome, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// As the future's own.
+    #[must_use]
     pub fn try_result(&self) -> Option<Result<DeliveryReport, Error>> {
-        unimplemented!()
+        self.cell.result(self.index, self.timestamp_ms)
     }
-    /// Waits on this thread.
+
+    /// Waits on this thread, without a runtime. Ends at the latest when `delivery.timeout.ms` has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rejected`] or [`Error::Unknown`].
     pub fn wait(self) -> Result<DeliveryReport, Error> {
-        unimplemented!()
+        block_on(self)
     }
-    /// Waits on this thread for a while.
-    pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<DeliveryReport, Error>> {
-        let _ = timeout;
-        unimplemented!()
+
+    /// Waits on this thread for at most `timeout`; `None` if the outcome is not known by then.
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<DeliveryReport, Error>> {
+        let shared = Arc::clone(&self.cell.shared);
+        let at = shared.environment.now() + timeout;
+        block_on(until(&shared, at, self))
     }
 }
 
 impl Future for Delivery {
     type Output = Result<DeliveryReport, Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let _ = cx;
-        unimplemented!()
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Some(result) = this.cell.result(this.index, this.timestamp_ms) {
+            return Poll::Ready(result);
+        }
+        let index = this.index;
+        let is_ready = |inner: &CellInner| inner.parts.iter().any(|part| index >= part.first && index - part.first < part.count);
+        if this.cell.register(&mut this.slot, cx.waker(), is_ready) {
+            return Poll::Pending;
+        }
+        match this.cell.result(this.index, this.timestamp_ms) {
+            Some(result) => Poll::Ready(result),
+            None => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot
+            && self.cell.whole.get().is_none()
+        {
+            self.cell.unregister(slot);
+        }
     }
 }

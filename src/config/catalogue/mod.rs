@@ -36,7 +36,7 @@ pub const GROUPS: [Group; 5] = [
 ];
 
 /// All settings that are honoured.
-pub fn settings() -> impl Iterator<Item = &'static Setting> {
+pub fn settings() -> impl Iterator<Item = &'static Setting> + Clone {
     GROUPS.iter().flat_map(|group| group.settings)
 }
 

@@ -1,0 +1,294 @@
+//! A batch between its first record and its end: open segments, then sealed bytes.
+//!
+//! **Why sealed means frozen.** A retry must be byte-identical, or the broker does not recognise it (K7). So a sealed
+//! batch is an immutable body and a summary; the 61 header bytes are made from the summary when identity and
+//! sequence are stamped, and the body is never touched again \[IDEM-3\].
+//!
+//! Neighbours: [`super::partition_queue`] makes it, `engine::lane` keeps it until it is resolved. Not here: which
+//! compression, which is the queue's setting.
+
+use bytes::Bytes;
+
+use crate::config::Compression;
+use crate::error::Error;
+use crate::identifiers::BatchNumber;
+use crate::record::Header;
+use crate::time::Instant;
+use crate::wire::WireError;
+use crate::wire::compression::{DecompressionLimits, codec_of, compress};
+use crate::wire::record_batch::{
+    BATCH_HEADER_BYTES, BatchSummary, CodecId, RecordFields, append_record, body_crc, encode_header,
+};
+use crate::wire::record_batch_reader::BatchView;
+
+/// Who takes a segment's memory back when the last reference to its bytes is gone.
+///
+/// Implemented by the runtime's pool. The reservation outlives every `Bytes` made from the segment, so a buffer can
+/// never be reused while a socket or an undecided attempt still reads it (K14, the class of CVE-2026-35554).
+pub trait MemoryOwner: Send + Sync + std::fmt::Debug {
+    /// Takes back a buffer whose reservation was `reserved_bytes`.
+    fn give_back(&self, buffer: Vec<u8>, reserved_bytes: usize);
+}
+
+/// A piece of an open batch's body: a buffer with a fixed capacity and its reservation.
+#[derive(Debug)]
+pub struct Segment {
+    buffer: Vec<u8>,
+    reserved_bytes: usize,
+    owner: Option<std::sync::Arc<dyn MemoryOwner>>,
+}
+
+impl Segment {
+    /// A segment over `buffer`, whose reservation of `reserved_bytes` goes back to `owner` at the end. The buffer's
+    /// capacity is at least that.
+    #[must_use]
+    pub fn new(buffer: Vec<u8>, reserved_bytes: usize, owner: Option<std::sync::Arc<dyn MemoryOwner>>) -> Self {
+        Self { buffer, reserved_bytes, owner }
+    }
+
+    /// Bytes that still fit.
+    #[must_use]
+    pub fn spare_bytes(&self) -> usize {
+        self.reserved_bytes - self.buffer.len()
+    }
+
+    /// The whole capacity.
+    #[must_use]
+    pub const fn reserved_bytes(&self) -> usize {
+        self.reserved_bytes
+    }
+
+    /// The bytes, to be appended to within [`Self::spare_bytes`].
+    pub const fn buffer_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Freezes the segment; the reservation goes with the bytes.
+    #[must_use]
+    pub fn freeze(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Segment {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.take() {
+            owner.give_back(std::mem::take(&mut self.buffer), self.reserved_bytes);
+        }
+    }
+}
+
+/// A batch that takes no more records but is not yet compressed and checksummed: work for whoever sealed it.
+#[derive(Debug)]
+pub struct SealJob {
+    /// The batch's number in its lane.
+    pub number: BatchNumber,
+    /// The records, as appended.
+    pub body: Vec<Bytes>,
+    /// How many records.
+    pub record_count: u32,
+    /// Timestamp of the first record.
+    pub base_timestamp_ms: i64,
+    /// Largest timestamp.
+    pub max_timestamp_ms: i64,
+    /// Bytes of the body.
+    pub body_bytes: usize,
+    /// When the first record came; `delivery.timeout.ms` runs from here (D-18).
+    pub created_at: Instant,
+    /// The codec to use.
+    pub compression: Compression,
+}
+
+/// A batch with its final bytes, waiting to be stamped and sent.
+#[derive(Debug, Clone)]
+pub struct SealedBatch {
+    /// The batch's number in its lane.
+    pub number: BatchNumber,
+    /// Place of the first record within the batch as it was accepted; not 0 after a split.
+    pub first_record: u32,
+    /// What the header says.
+    pub summary: BatchSummary,
+    /// The records section, compressed if that made it smaller.
+    pub body: Vec<Bytes>,
+    /// Bytes of the records before compression.
+    pub uncompressed_bytes: usize,
+    /// When the first record came.
+    pub created_at: Instant,
+}
+
+impl SealedBatch {
+    /// Bytes on the wire: header and body.
+    #[must_use]
+    pub const fn size_bytes(&self) -> usize {
+        BATCH_HEADER_BYTES + self.summary.body_size_bytes
+    }
+
+    /// Records in the batch.
+    #[must_use]
+    pub const fn record_count(&self) -> u32 {
+        self.summary.record_count
+    }
+}
+
+impl SealJob {
+    /// Compresses and checksums. A payload that does not shrink goes out as it is, decided here once and for all, so
+    /// that retries are identical (D-37).
+    ///
+    /// # Errors
+    ///
+    /// The codec's own failure; the records are certainly not sent then.
+    pub fn run(self) -> Result<SealedBatch, (Self, WireError)> {
+        let mut codec = CodecId::None;
+        let mut body = Vec::new();
+        if self.compression != Compression::None {
+            let mut out = Vec::with_capacity(self.body_bytes / 2 + 64);
+            if let Err(error) = compress(self.compression, &self.body, &mut out) {
+                return Err((self, error));
+            }
+            if out.len() < self.body_bytes {
+                codec = codec_of(self.compression);
+                body.push(Bytes::from(out));
+            }
+        }
+        if codec == CodecId::None {
+            body = self.body;
+        }
+        let summary = BatchSummary {
+            codec,
+            record_count: self.record_count,
+            base_timestamp_ms: self.base_timestamp_ms,
+            max_timestamp_ms: self.max_timestamp_ms,
+            body_size_bytes: body.iter().map(Bytes::len).sum(),
+            body_crc: body_crc(&body),
+            is_transactional: false,
+        };
+        Ok(SealedBatch {
+            number: self.number,
+            first_record: 0,
+            summary,
+            body,
+            uncompressed_bytes: self.body_bytes,
+            created_at: self.created_at,
+        })
+    }
+}
+
+/// Cuts a batch that the broker found too large into parts of at most half its size, in order (D-15).
+///
+/// The children are new batches: unstamped, uncounted by `buffer.memory`, with the parent's creation time, so that no
+/// record gets a new deadline. `keep` says which records go along (D-16 leaves the refused ones out).
+///
+/// # Errors
+///
+/// The parent's own bytes cannot be read back: a defect of the codec. Nothing was sent.
+pub fn split(
+    parent: &SealedBatch,
+    compression: Compression,
+    target_bytes: usize,
+    keep: impl Fn(u32) -> bool,
+) -> Result<Vec<SealedBatch>, WireError> {
+    let mut whole = Vec::with_capacity(parent.size_bytes());
+    whole.extend_from_slice(&encode_header(&parent.summary, None));
+    for part in &parent.body {
+        whole.extend_from_slice(part);
+    }
+    let view = BatchView::parse(&Bytes::from(whole))?;
+    let limits = DecompressionLimits {
+        max_output_bytes: parent.uncompressed_bytes.max(1),
+        max_ratio: usize::MAX,
+    };
+    let mut children = Vec::new();
+    let mut child = Child::new(parent.first_record);
+    for (index, record) in (0_u32..).zip(view.records(&limits)?) {
+        let record = record?;
+        if !keep(index) {
+            child.finish(parent, compression, &mut children)?;
+            child = Child::new(parent.first_record + index + 1);
+            continue;
+        }
+        let headers: Vec<Header<'_>> =
+            record.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() }).collect();
+        let timestamp_ms = view.base_timestamp_ms.saturating_add(record.timestamp_delta_ms);
+        if child.count > 0 && child.body.len() >= target_bytes {
+            child.finish(parent, compression, &mut children)?;
+            child = Child::new(parent.first_record + index);
+        }
+        child.push(timestamp_ms, record.key.as_deref(), record.value.as_deref(), &headers);
+    }
+    child.finish(parent, compression, &mut children)?;
+    Ok(children)
+}
+
+/// A part of a split batch while it is filled.
+struct Child {
+    first_record: u32,
+    count: u32,
+    base_timestamp_ms: i64,
+    max_timestamp_ms: i64,
+    body: Vec<u8>,
+}
+
+impl Child {
+    const fn new(first_record: u32) -> Self {
+        Self { first_record, count: 0, base_timestamp_ms: 0, max_timestamp_ms: i64::MIN, body: Vec::new() }
+    }
+
+    fn push(&mut self, timestamp_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) {
+        if self.count == 0 {
+            self.base_timestamp_ms = timestamp_ms;
+        }
+        self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
+        let fields = RecordFields {
+            offset_delta: i32::try_from(self.count).unwrap_or(i32::MAX),
+            timestamp_delta_ms: timestamp_ms.wrapping_sub(self.base_timestamp_ms),
+            key,
+            value,
+            headers,
+        };
+        append_record(&mut self.body, &fields);
+        self.count += 1;
+    }
+
+    fn finish(
+        self,
+        parent: &SealedBatch,
+        compression: Compression,
+        children: &mut Vec<SealedBatch>,
+    ) -> Result<(), WireError> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let body_bytes = self.body.len();
+        let job = SealJob {
+            number: parent.number,
+            body: vec![Bytes::from(self.body)],
+            record_count: self.count,
+            base_timestamp_ms: self.base_timestamp_ms,
+            max_timestamp_ms: self.max_timestamp_ms,
+            body_bytes,
+            created_at: parent.created_at,
+            compression,
+        };
+        let mut sealed = job.run().map_err(|(_, error)| error)?;
+        sealed.first_record = self.first_record;
+        children.push(sealed);
+        Ok(())
+    }
+}
+
+/// Turns a codec's failure into what the caller is told.
+#[must_use]
+pub fn compression_failure(topic: &std::sync::Arc<str>, partition: i32, error: &WireError) -> Error {
+    Error::Rejected {
+        topic: std::sync::Arc::clone(topic),
+        partition,
+        attempts: 0,
+        cause: crate::error::Cause::Compression(error.to_string().into()),
+    }
+}

@@ -1,0 +1,72 @@
+//! What the engine tells those who watch: one value per thing that happened.
+//!
+//! **Why values.** The same observations become `tracing` events, the lab's time line and the simulation's log. They
+//! are built only when somebody listens (D-52), per batch and never per record, and carry no payload. The names of
+//! the variants are the names of the events; the fields are those of the style guide (32).
+
+use std::sync::Arc;
+
+use crate::error::ErrorCode;
+use crate::identifiers::{BatchNumber, ConnectionId, LaneId, NodeId, ProducerIdentity};
+
+/// A batch, as observations name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchName {
+    /// The lane.
+    pub lane: LaneId,
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its partition.
+    pub partition: i32,
+    /// The batch's number in the lane.
+    pub batch: BatchNumber,
+    /// Identity and base sequence, once stamped.
+    pub stamp: Option<(ProducerIdentity, i32)>,
+    /// Records in it.
+    pub records: u32,
+    /// This attempt.
+    pub attempt: u32,
+}
+
+/// Something worth telling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the fields are named as in the style guide and mean what they say")]
+pub enum Observation {
+    /// A connection was opened and its versions negotiated.
+    ConnectionReady { node: NodeId, connection: ConnectionId },
+    /// A connection ended or could not be opened.
+    ConnectionLost { node: NodeId, connection: ConnectionId, reason: Arc<str> },
+    /// A batch was handed to a connection.
+    BatchSent { batch: BatchName, node: NodeId, connection: ConnectionId, correlation_id: i32 },
+    /// A batch is in the log.
+    BatchAcknowledged { batch: BatchName, base_offset: Option<i64>, deduplicated: Option<bool> },
+    /// A batch will be sent again.
+    BatchRetried { batch: BatchName, code: ErrorCode, in_doubt: bool },
+    /// A batch is certainly not in the log.
+    BatchRejected { batch: BatchName, cause: Arc<str> },
+    /// The caller was told that nobody knows.
+    BatchUnknown { batch: BatchName, cause: Arc<str> },
+    /// A batch whose caller had been told "unknown" turned out to be in the log.
+    LateAcknowledgement { batch: BatchName, base_offset: Option<i64> },
+    /// A batch in doubt is not resent any more.
+    BatchAbandoned { batch: BatchName },
+    /// A batch was cut in parts.
+    BatchSplit { batch: BatchName, parts: usize },
+    /// A lane gave up its identity and starts its sequences anew.
+    LaneReset { lane: LaneId, topic: Arc<str>, partition: i32, reason: Arc<str>, identity: ProducerIdentity },
+    /// A broker gave a producer id.
+    ProducerIdAssigned { identity: ProducerIdentity },
+    /// The epoch was raised (KIP-360).
+    EpochBumped { identity: ProducerIdentity },
+    /// Metadata came.
+    MetadataUpdated { brokers: usize, topics: usize },
+    /// A partition has another leader.
+    LeaderChanged { topic: Arc<str>, partition: i32, leader: Option<NodeId>, leader_epoch: i32 },
+    /// A broker asked for quiet.
+    Throttled { node: NodeId, throttle_ms: u64 },
+    /// A broker answered something that makes no sense; the connection is closed.
+    ProtocolViolation { node: NodeId, detail: Arc<str> },
+    /// Something a user should act on.
+    Warning { text: Arc<str> },
+}

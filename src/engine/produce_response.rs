@@ -1,0 +1,299 @@
+//! What an answer to Produce means for each of its batches.
+//!
+//! **Why it never trusts the answer's shape.** A broker may leave a partition out, repeat one, or add one that was not
+//! asked for: what is missing stays in doubt, what is extra is ignored (N29). What a code means stands in
+//! [`crate::error::error_code`]; that earlier doubt outlives a later refusal (K2) is decided here.
+//!
+//! Neighbours: `connections` decodes and calls, `resolution` ends batches, `sender` sends again. Not here: leader hints,
+//! which `metadata` applies.
+
+use crate::engine::action::Acknowledged;
+use crate::engine::in_flight_requests::{InFlight, SentBatch};
+use crate::engine::lane::{Attempt, Fate, Reset, broker_cause};
+use crate::engine::resolution::Late;
+use crate::engine::{Engine, Observation};
+use crate::error::{AnswerClass, Cause, ErrorCode};
+use crate::identifiers::{ConnectionId, LaneId};
+use crate::wire::api::produce::{PartitionAnswer, ProduceResponse, TopicRef};
+
+/// A batch that a broker finds corrupt is sent again so often: our memory or the network may be at fault (B31).
+const MAX_CORRUPT_ANSWERS: u32 = 3;
+
+impl Engine {
+    /// All batches of an answered request.
+    pub(super) fn produce_answered(
+        &mut self,
+        connection: ConnectionId,
+        request: &InFlight,
+        sent: &[SentBatch],
+        response: &ProduceResponse,
+    ) {
+        let latency = super::sender::micros(self.now.since(request.sent_at));
+        self.stats.responses += 1;
+        self.stats.request_latency_sum_us += latency;
+        self.stats.request_latency_max_us = self.stats.request_latency_max_us.max(latency);
+        for batch in sent {
+            let answer = response.partitions.iter().find(|answer| self.is_for(answer, batch.lane));
+            match answer {
+                Some(answer) => {
+                    self.apply_leader_hint(batch.lane, answer, &response.node_endpoints);
+                    self.batch_answered(batch, answer);
+                }
+                None => {
+                    self.attempt_unanswered(batch, true, "the answer leaves the partition out");
+                    self.want_metadata();
+                }
+            }
+            self.touch(batch.lane);
+        }
+        if response.throttle_ms > 0 {
+            self.throttle(connection, response.throttle_ms);
+        }
+    }
+
+    fn is_for(&self, answer: &PartitionAnswer, lane: LaneId) -> bool {
+        let Some(state) = self.lanes.get(lane.index()) else { return false };
+        let same_topic = match &answer.topic {
+            TopicRef::Name(name) => **name == *state.topic,
+            TopicRef::Id(id) => *id == self.cluster.topic_id(&state.topic),
+        };
+        same_topic && answer.partition == state.partition
+    }
+
+    fn batch_answered(&mut self, sent: &SentBatch, answer: &PartitionAnswer) {
+        let Some((place, attempt)) = self.end_attempt(sent) else { return };
+        let code = answer.error;
+        let lane = sent.lane;
+        self.lanes[lane.index()].last_code = (!code.is_none()).then_some(code);
+        self.lanes[lane.index()].travels_alone = matches!(code.0, 7 | 19 | 20);
+        if !code.is_none() {
+            self.lanes[lane.index()].window[place].last_code = Some(code);
+        }
+        if code.wants_metadata_refresh() {
+            self.want_metadata();
+        }
+        match code.class() {
+            AnswerClass::Success => self.answered_success(lane, place, attempt, answer),
+            AnswerClass::Indeterminate => {
+                self.lanes[lane.index()].window[place].becomes_doubtful_by_answer();
+                self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), Pace::Backoff);
+            }
+            AnswerClass::Resend => {
+                self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), Pace::Backoff);
+            }
+            AnswerClass::ResendFewTimes => {
+                let batch = &mut self.lanes[lane.index()].window[place];
+                batch.corrupt_answers += 1;
+                if batch.corrupt_answers > MAX_CORRUPT_ANSWERS {
+                    self.refused(lane, place, answer);
+                } else {
+                    self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), Pace::Backoff);
+                }
+            }
+            AnswerClass::RejectBatch => self.refused(lane, place, answer),
+            AnswerClass::TooLarge => {
+                if self.lanes[lane.index()].window[place].doubt.is_some() {
+                    self.refused(lane, place, answer);
+                } else {
+                    self.cut(lane, place, broker_cause(code, answer.message.as_deref()));
+                }
+            }
+            AnswerClass::InvalidRecords => self.answered_invalid_records(lane, place, answer),
+            AnswerClass::OutOfOrder => self.answered_out_of_order(lane, place, answer),
+            AnswerClass::IdentityLost => self.answered_identity_lost(lane, place, answer),
+            AnswerClass::RejectProducer => {
+                self.refused(lane, place, answer);
+                self.producer_refused(&broker_cause(code, answer.message.as_deref()));
+            }
+        }
+    }
+
+    /// Takes the attempt off the batch; none if the batch is not there any more.
+    fn end_attempt(&mut self, sent: &SentBatch) -> Option<(usize, Attempt)> {
+        let state = self.lanes.get_mut(sent.lane.index())?;
+        let place = state.position(sent.batch, sent.first_record)?;
+        let batch = &mut state.window[place];
+        let attempt = batch.open.take()?;
+        // An abandoned batch only waited for this.
+        (batch.fate == Fate::Pending).then_some((place, attempt))
+    }
+
+    fn answered_success(&mut self, lane: LaneId, place: usize, attempt: Attempt, answer: &PartitionAnswer) {
+        let state = &mut self.lanes[lane.index()];
+        let gate = state.gate_for(attempt.connection);
+        let batch = &mut state.window[place];
+        let is_duplicate_code = answer.error == ErrorCode::DUPLICATE_SEQUENCE_NUMBER;
+        let base_offset = (answer.base_offset >= 0 && !is_duplicate_code).then_some(answer.base_offset);
+        let deduplicated = if is_duplicate_code {
+            Some(true)
+        } else if batch.attempts <= 1 || answer.log_append_time_ms == -1 || batch.stamp.is_none() {
+            Some(false)
+        } else if answer.log_append_time_ms == batch.batch.summary.max_timestamp_ms {
+            // What Kafka 2.x to 4.x answers for a batch that it has seen (D-27).
+            Some(true)
+        } else {
+            None
+        };
+        let append_time = Some(answer.log_append_time_ms).filter(|time| *time >= 0 && deduplicated != Some(true));
+        let news = Acknowledged {
+            base_offset,
+            log_append_time_ms: append_time,
+            stamp: batch.stamp.map(|stamp| (stamp.identity, stamp.base.to_wire())),
+            attempts: batch.attempts,
+            deduplicated,
+        };
+        // `resolve` reads whether the gate was open from the attempt.
+        batch.open = Some(attempt);
+        if let Some(stamp) = batch.stamp {
+            state.sequences.acknowledged(stamp.identity, gate);
+        }
+        if state.head() == Some(place) {
+            state.recovering = false;
+        }
+        if deduplicated == Some(true) {
+            self.stats.batches_deduplicated += 1;
+        }
+        self.end_acknowledged(lane, place, news);
+    }
+
+    /// The same bytes go out again, if `retries` allow; only the head until it is acknowledged (D-9).
+    pub(super) fn try_again(&mut self, lane: LaneId, place: usize, cause: Cause, pace: Pace) {
+        let retries = self.config.retries;
+        let state = &mut self.lanes[lane.index()];
+        state.recovering = true;
+        let batch = &mut state.window[place];
+        if pace != Pace::Free {
+            batch.failures += 1;
+        }
+        if batch.failures > retries && !batch.told {
+            if batch.doubt.is_some() {
+                self.end_in_doubt(lane, place, cause, Late::GiveUp);
+            } else {
+                self.end_without_the_log(lane, place, cause);
+            }
+            return;
+        }
+        if pace == Pace::Backoff {
+            let failures = batch.failures.saturating_sub(1);
+            let wait = self.retry_backoff.after(failures, &mut self.random);
+            let until = self.now + wait;
+            let state = &mut self.lanes[lane.index()];
+            state.backoff_until = state.backoff_until.max(until);
+        }
+        if self.is_observed {
+            let in_doubt = self.lanes[lane.index()].window[place].doubt.is_some();
+            let code = match &cause {
+                Cause::Broker { code, .. } => *code,
+                _ => ErrorCode::NETWORK_EXCEPTION,
+            };
+            let batch = self.batch_name(lane, place);
+            self.observe(|| Observation::BatchRetried { batch, code, in_doubt });
+        }
+        self.touch(lane);
+    }
+
+    /// An attempt ended without an answer: the operating system had all of it (in doubt), or not (as if never sent).
+    pub(super) fn attempt_unanswered(&mut self, sent: &SentBatch, was_written: bool, _why: &str) {
+        let Some((place, attempt)) = self.end_attempt(sent) else {
+            self.touch(sent.lane);
+            return;
+        };
+        if was_written {
+            self.lanes[sent.lane.index()].window[place].becomes_doubtful_unanswered(attempt.gate_was_open);
+        }
+        self.lanes[sent.lane.index()].travels_alone = was_written;
+        self.try_again(sent.lane, place, Cause::Network, Pace::Backoff);
+    }
+
+    /// A refusal that no resend cures: R if the batch was never in doubt, otherwise what its neighbours prove, or U (D-13).
+    fn refused(&mut self, lane: LaneId, place: usize, answer: &PartitionAnswer) {
+        let cause = broker_cause(answer.error, answer.message.as_deref());
+        if self.lanes[lane.index()].window[place].told {
+            self.abandon(lane, place);
+        } else if self.lanes[lane.index()].window[place].doubt.is_some() {
+            self.end_in_doubt(lane, place, cause, Late::GiveUp);
+        } else {
+            self.end_without_the_log(lane, place, cause);
+        }
+    }
+
+    /// 87 with the culprits named: they are rejected, the others go out again (D-16).
+    fn answered_invalid_records(&mut self, lane: LaneId, place: usize, answer: &PartitionAnswer) {
+        let batch = &self.lanes[lane.index()].window[place];
+        let count = batch.batch.record_count();
+        let mut culprits: Vec<(u32, Option<&str>)> = Vec::new();
+        for (index, message) in &answer.record_errors {
+            match u32::try_from(*index) {
+                Ok(index) if index < count => culprits.push((index, message.as_deref())),
+                _ => {
+                    culprits.clear();
+                    break;
+                }
+            }
+        }
+        culprits.sort_unstable_by_key(|(index, _)| *index);
+        culprits.dedup_by_key(|(index, _)| *index);
+        let all = u32::try_from(culprits.len()).unwrap_or(u32::MAX) >= count;
+        if batch.doubt.is_some() || culprits.is_empty() || all {
+            self.refused(lane, place, answer);
+            return;
+        }
+        let (number, first, attempts) = (batch.batch.number, batch.batch.first_record, batch.attempts);
+        for (index, message) in &culprits {
+            let cause = broker_cause(answer.error, message.or(answer.message.as_deref()));
+            self.actions.push_back(super::Action::Complete {
+                lane,
+                batch: number,
+                first_record: first + index,
+                record_count: 1,
+                outcome: super::BatchOutcome::Rejected { cause, attempts },
+            });
+        }
+        let cause = broker_cause(answer.error, answer.message.as_deref());
+        let refused: Vec<u32> = culprits.iter().map(|(index, _)| *index).collect();
+        self.replace(lane, place, usize::MAX, &cause, |index| refused.binary_search(&index).is_err());
+    }
+
+    /// 45 behind others is their fault and costs nothing; at the head the broker has lost its state (K10).
+    fn answered_out_of_order(&mut self, lane: LaneId, place: usize, answer: &PartitionAnswer) {
+        let state = &self.lanes[lane.index()];
+        let is_head = state.head() == Some(place) && state.reset.is_none();
+        let batch = &state.window[place];
+        let (stamp, in_doubt) = (batch.stamp, batch.doubt.is_some());
+        let cause = broker_cause(answer.error, answer.message.as_deref());
+        if stamp.is_none() || (in_doubt && (is_head || state.reset.is_some())) {
+            self.refused(lane, place, answer);
+        } else if is_head {
+            self.lanes[lane.index()].ask_reset(Reset::because("the broker does not know the head's predecessor"));
+            self.try_again(lane, place, cause, Pace::Free);
+        } else {
+            self.try_again(lane, place, cause, Pace::Free);
+        }
+    }
+
+    /// 47, 49, 59, 90: a new id; what is clean is stamped again, what is in doubt ends unknown.
+    fn answered_identity_lost(&mut self, lane: LaneId, place: usize, answer: &PartitionAnswer) {
+        let batch = &self.lanes[lane.index()].window[place];
+        let (stamp, in_doubt) = (batch.stamp, batch.doubt.is_some());
+        if stamp.is_none() {
+            self.refused(lane, place, answer);
+            return;
+        }
+        self.lanes[lane.index()]
+            .ask_reset(Reset::because("the broker does not accept the producer id any more").with_new_id());
+        if in_doubt {
+            self.refused(lane, place, answer);
+        } else {
+            self.try_again(lane, place, broker_cause(answer.error, answer.message.as_deref()), Pace::Free);
+        }
+    }
+}
+
+/// How soon a batch goes out again, and whether that uses up a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// After a backoff; a retry is used up.
+    Backoff,
+    /// As soon as the rules allow; nothing is used up.
+    Free,
+}

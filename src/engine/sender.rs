@@ -1,0 +1,429 @@
+//! What goes out next: which lane, which batch, in which request.
+//!
+//! **Why it pulls.** A batch is taken from its lane only when a connection could take it now; until then the lane's
+//! open batch may grow (D-29, D-31). And it is stamped only as it is handed to the connection, so that no sequence is
+//! ever given to a batch that never left (K15).
+//!
+//! Neighbours: [`super::lane`] holds the batches, `runtime::driver` performs what is asked for. Not here: answers.
+
+use std::sync::Arc;
+
+use crate::accumulator::partition_queue::TakeMode;
+use crate::config::Acks;
+use crate::engine::in_flight_requests::{InFlight, RequestKind, SentBatch};
+use crate::engine::lane::{Attempt, MAX_WINDOW};
+use crate::engine::timers::Timer;
+use crate::engine::{Action, Engine, Observation};
+use crate::error::{Cause, ErrorCode};
+use crate::identifiers::{ConnectionId, LaneId, NodeId, TopicId};
+use crate::time::Instant;
+use crate::wire::api::ApiKey;
+use crate::wire::api::produce::{PartitionBatch, ProduceRequest, TopicBatches, encode_request};
+use crate::wire::record_batch::{CodecId, ProducerStamp, encode_header};
+
+/// What framing adds to one batch in a request, generously.
+const PARTITION_FRAMING_BYTES: usize = 300;
+
+/// What a lane needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Nothing, until something happens.
+    Idle,
+    /// Nothing before this time.
+    Wait(Instant),
+    /// A leader.
+    Leader,
+    /// A connection to its leader.
+    Connection(NodeId),
+    /// A producer id.
+    ProducerId,
+    /// To send the batch at this place of the window.
+    Send(NodeId, ConnectionId, usize),
+    /// To take a batch from its queue.
+    Take(NodeId, ConnectionId, TakeMode),
+}
+
+impl Engine {
+    /// Deadlines, resets, and the lane's next step.
+    pub(super) fn look_at(&mut self, lane: LaneId) {
+        if let Some(state) = self.lanes.get_mut(lane.index()) {
+            state.is_dirty = false;
+        }
+        self.check_deadlines(lane);
+        self.progress_reset(lane);
+        let step = self.next_step(lane);
+        let mut wake_at = self.lane_deadline(lane);
+        match step {
+            Step::Idle => {}
+            Step::Wait(at) => wake_at = wake_at.min(at),
+            Step::Leader => self.want_metadata_for_leader(),
+            Step::Connection(node) => self.want_connection(node),
+            Step::ProducerId => self.request_producer_id(),
+            Step::Send(node, ..) | Step::Take(node, ..) => self.mark_ready(lane, node),
+        }
+        self.timers.set(Timer::Lane(lane), wake_at);
+    }
+
+    fn mark_ready(&mut self, lane: LaneId, node: NodeId) {
+        if let Some(state) = self.lanes.get_mut(lane.index())
+            && state.ready_on != Some(node)
+        {
+            state.ready_on = Some(node);
+            self.ready.entry(node).or_default().push_back(lane);
+        }
+    }
+
+    /// Serves the nodes whose connections can take something; true if anything was done.
+    pub(super) fn pump(&mut self) -> bool {
+        let nodes: Vec<NodeId> =
+            self.ready.iter().filter(|(_, lanes)| !lanes.is_empty()).map(|(node, _)| *node).collect();
+        let mut worked = false;
+        for node in nodes {
+            worked |= self.pump_node(node);
+        }
+        worked
+    }
+
+    fn pump_node(&mut self, node: NodeId) -> bool {
+        let Some(connection) = self.cluster.node(node).and_then(|node| node.connection) else {
+            return self.unready(node);
+        };
+        let can_produce = self
+            .connections
+            .get(&connection)
+            .is_some_and(|open| open.can_produce(self.now, self.config.max_in_flight));
+        if !can_produce {
+            return false;
+        }
+        let lanes: Vec<LaneId> = self.ready.get(&node).map(|lanes| lanes.iter().copied().collect()).unwrap_or_default();
+        let mut room = self.config.max_request_size;
+        let mut chosen = Vec::new();
+        let mut takes = Vec::new();
+        let mut gone = Vec::new();
+        let mut is_taking = false;
+        for lane in lanes {
+            match self.next_step(lane) {
+                Step::Send(to, _, place) if to == node => {
+                    let size = self.lanes[lane.index()].window[place].batch.size_bytes() + PARTITION_FRAMING_BYTES;
+                    if chosen.is_empty() || size <= room {
+                        let alone = self.lanes[lane.index()].travels_alone;
+                        if alone && !chosen.is_empty() {
+                            continue;
+                        }
+                        room = room.saturating_sub(size);
+                        chosen.push((lane, place));
+                        if alone {
+                            takes.clear();
+                            break;
+                        }
+                    }
+                }
+                Step::Take(to, _, mode) if to == node => takes.push((lane, mode)),
+                Step::Idle if self.lanes[lane.index()].taking => is_taking = true,
+                _ => gone.push(lane),
+            }
+        }
+        for lane in &gone {
+            self.leave_ready(*lane, node);
+        }
+        let most = (room / self.config.batch_size.max(1)).max(usize::from(chosen.is_empty()));
+        takes.truncate(most);
+        if !takes.is_empty() {
+            for (lane, mode) in takes {
+                self.take(lane, connection, mode);
+            }
+            return true;
+        }
+        if is_taking || chosen.is_empty() {
+            return !gone.is_empty() && !is_taking;
+        }
+        self.send(node, connection, &chosen);
+        true
+    }
+
+    /// A node without a connection has no ready lanes: each is looked at again, and asks for one.
+    fn unready(&mut self, node: NodeId) -> bool {
+        let lanes = self.ready.remove(&node).unwrap_or_default();
+        let worked = !lanes.is_empty();
+        for lane in lanes {
+            if let Some(state) = self.lanes.get_mut(lane.index()) {
+                state.ready_on = None;
+            }
+            self.touch(lane);
+        }
+        worked
+    }
+
+    fn leave_ready(&mut self, lane: LaneId, node: NodeId) {
+        if let Some(lanes) = self.ready.get_mut(&node) {
+            lanes.retain(|other| *other != lane);
+        }
+        if let Some(state) = self.lanes.get_mut(lane.index()) {
+            state.ready_on = None;
+        }
+        self.touch(lane);
+    }
+
+    fn take(&mut self, lane: LaneId, connection: ConnectionId, mode: TakeMode) {
+        let limit = self.window_limit();
+        let is_enabled = self.producer_id.is_enabled();
+        let Some(state) = self.lanes.get_mut(lane.index()) else { return };
+        state.taking = true;
+        let gate_is_open = !is_enabled || state.sequences.is_gate_open(state.gate_for(connection));
+        let wanted_after = gate_is_open && state.window.len() + 1 < limit && !state.recovering;
+        state.is_wanted = wanted_after;
+        self.actions.push_back(Action::Take { lane, mode, wanted_after });
+    }
+
+    fn window_limit(&self) -> usize {
+        if self.config.enable_idempotence && self.config.max_in_flight > MAX_WINDOW {
+            MAX_WINDOW
+        } else {
+            self.config.max_in_flight
+        }
+    }
+
+    /// What the lane needs now. Pure: changes nothing.
+    fn next_step(&self, lane: LaneId) -> Step {
+        let Some(state) = self.lanes.get(lane.index()) else { return Step::Idle };
+        if state.taking || (state.window.is_empty() && state.queue.is_empty()) {
+            return Step::Idle;
+        }
+        let place = self.next_place(lane);
+        if place.is_none() && (state.window.len() >= self.window_limit() || state.reset.is_some()) {
+            return Step::Idle;
+        }
+        let linger_ends = self.linger_ends(lane);
+        let is_due = place.is_some() || linger_ends.is_some_and(|at| at <= self.now);
+        if !is_due && (state.is_wanted || state.queue.open_since.is_none()) {
+            return linger_ends.map_or(Step::Idle, Step::Wait);
+        }
+        let Some(node) = state.leader else { return Step::Leader };
+        if state.backoff_until > self.now {
+            return Step::Wait(state.backoff_until);
+        }
+        let connection = match self.ready_connection(node) {
+            Ok(connection) => connection,
+            Err(step) => return step,
+        };
+        if state.open_connection().is_some_and(|open| open != connection) {
+            // K8: the old connection still owes answers.
+            return Step::Idle;
+        }
+        let has_identity = state.sequences.identity().is_some() || self.producer_id.current().is_some();
+        if self.producer_id.is_enabled() && !has_identity {
+            return Step::ProducerId;
+        }
+        let gate_is_open =
+            !self.producer_id.is_enabled() || state.sequences.is_gate_open(state.gate_for(connection));
+        let one_at_a_time = !gate_is_open || state.recovering || state.travels_alone || state.reset.is_some();
+        if one_at_a_time && state.open_attempts() > 0 {
+            return Step::Idle;
+        }
+        match place {
+            Some(place) if state.recovering && state.reset.is_none() && Some(place) != state.head() => Step::Idle,
+            Some(place) => Step::Send(node, connection, place),
+            None if is_due => Step::Take(node, connection, TakeMode::Always),
+            // The batch may have grown full while it was not wanted; if not, it is wanted from now on.
+            None => Step::Take(node, connection, TakeMode::IfFull),
+        }
+    }
+
+    /// The place of the next batch of the window to go out.
+    fn next_place(&self, lane: LaneId) -> Option<usize> {
+        let state = self.lanes.get(lane.index())?;
+        let limit = self.window_limit();
+        let waiting = |batch: &crate::engine::lane::WindowBatch| batch.is_pending() && batch.open.is_none();
+        if state.reset.is_some() {
+            // Only what is in doubt goes out, head first, under the old identity (D-6).
+            return state.window.iter().position(|batch| waiting(batch) && batch.doubt.is_some());
+        }
+        state.window.iter().position(waiting).filter(|place| *place < limit)
+    }
+
+    fn ignores_linger(&self) -> bool {
+        self.flushes > 0 || self.memory_is_short || self.is_closing
+    }
+
+    /// When the lane's queue has something to take, if it has anything.
+    fn linger_ends(&self, lane: LaneId) -> Option<Instant> {
+        let state = self.lanes.get(lane.index())?;
+        if state.queue.has_ready || state.queue.open_is_full {
+            return Some(Instant::ZERO);
+        }
+        if state.queue.sealed > 0 {
+            return None;
+        }
+        let since = state.queue.open_since?;
+        Some(if self.ignores_linger() { Instant::ZERO } else { since + self.config.linger })
+    }
+
+    fn ready_connection(&self, node: NodeId) -> Result<ConnectionId, Step> {
+        let Some(known) = self.cluster.node(node) else { return Err(Step::Leader) };
+        let Some(connection) = known.connection else { return Err(Step::Connection(node)) };
+        match self.connections.get(&connection) {
+            Some(open) if open.is_ready() => {
+                if open.throttled_until > self.now {
+                    return Err(Step::Wait(open.throttled_until));
+                }
+                Ok(connection)
+            }
+            _ => Err(Step::Idle),
+        }
+    }
+
+    /// Stamps the chosen batches and hands them to the connection in one request.
+    fn send(&mut self, node: NodeId, connection: ConnectionId, chosen: &[(LaneId, usize)]) {
+        let now = self.now;
+        let Some(version) = self.produce_version(connection, chosen) else {
+            self.refuse_old_broker(connection, chosen);
+            return;
+        };
+        let acks = match self.config.acks {
+            Acks::None => 0,
+            Acks::Leader => 1,
+            Acks::All => -1,
+        };
+        let Some(open) = self.connections.get_mut(&connection) else { return };
+        let correlation_id = open.correlation_id();
+        let mut request: Vec<(Arc<str>, TopicId, Vec<PartitionBatch>)> = Vec::new();
+        let mut sent = Vec::with_capacity(chosen.len());
+        for (lane, place) in chosen {
+            let batch = self.stamp(*lane, *place, connection);
+            let (topic, id) = {
+                let topic = Arc::clone(&self.lanes[lane.index()].topic);
+                let id = self.cluster.topic_id(&topic);
+                (topic, id)
+            };
+            let window = &self.lanes[lane.index()].window[*place].batch;
+            sent.push(SentBatch { lane: *lane, batch: window.number, first_record: window.first_record });
+            match request.iter_mut().find(|(name, ..)| *name == topic) {
+                Some((_, _, partitions)) => partitions.push(batch),
+                None => request.push((topic, id, vec![batch])),
+            }
+            self.leave_ready(*lane, node);
+            if self.is_observed {
+                let name = self.batch_name(*lane, *place);
+                self.observe(|| Observation::BatchSent { batch: name, node, connection, correlation_id });
+            }
+        }
+        let frame = encode_request(ProduceRequest {
+            version,
+            correlation_id,
+            client_id: &self.config.client_id,
+            acks,
+            timeout_ms: i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX),
+            topics: request
+                .iter_mut()
+                .map(|(topic, topic_id, partitions)| TopicBatches {
+                    topic,
+                    topic_id: *topic_id,
+                    partitions: std::mem::take(partitions),
+                })
+                .collect(),
+        });
+        self.stats.requests_sent += 1;
+        self.hand_over(connection, InFlight {
+            correlation_id,
+            version,
+            kind: RequestKind::Produce(sent),
+            sent_at: now,
+            written_at: None,
+            expects_answer: acks != 0,
+        }, frame);
+    }
+
+    /// The batch gets its name, once; each attempt is counted and sends the same bytes \[IDEM-3\].
+    fn stamp(&mut self, lane: LaneId, place: usize, connection: ConnectionId) -> PartitionBatch {
+        let now = self.now;
+        let current = self.producer_id.current();
+        let state = &mut self.lanes[lane.index()];
+        let gate = state.gate_for(connection);
+        let gate_was_open = state.sequences.is_gate_open(gate);
+        let batch = &mut state.window[place];
+        assert!(batch.open.is_none(), "[IDEM-6] a batch must not be on its way twice");
+        if batch.stamp.is_none()
+            && let Some(current) = current.or_else(|| state.sequences.identity())
+        {
+            batch.stamp = Some(state.sequences.assign(current, batch.batch.record_count()));
+        }
+        batch.attempts += 1;
+        batch.open = Some(Attempt { connection, gate_was_open });
+        self.stats.bytes_sent += batch.batch.size_bytes() as u64;
+        if batch.attempts == 1 {
+            batch.first_attempt_at = Some(now);
+            self.stats.batches_sent += 1;
+            self.stats.queue_time_sum_us += micros(now.since(batch.batch.created_at));
+        } else {
+            self.stats.batches_retried += 1;
+            self.actions.push_back(Action::Retrying { lane, batch: batch.batch.number, attempts: batch.attempts });
+        }
+        let stamp = batch
+            .stamp
+            .map(|stamp| ProducerStamp { identity: stamp.identity, base_sequence: stamp.base.to_wire() });
+        PartitionBatch {
+            partition: state.partition,
+            header: encode_header(&batch.batch.summary, stamp),
+            body: batch.batch.body.clone(),
+        }
+    }
+
+    /// D-44: the connection's highest, but 13 only if every topic in the request has an id. None if the broker is too old.
+    fn produce_version(&self, connection: ConnectionId, chosen: &[(LaneId, usize)]) -> Option<i16> {
+        let open = self.connections.get(&connection)?;
+        let highest = open.version(ApiKey::Produce)?;
+        let has_ids = chosen
+            .iter()
+            .all(|(lane, _)| self.cluster.topic_id(&self.lanes[lane.index()].topic).is_known());
+        let version = if highest >= 13 && !has_ids { 12 } else { highest };
+        let has_zstd = chosen.iter().any(|(lane, place)| {
+            self.lanes[lane.index()].window[*place].batch.summary.codec == CodecId::Zstd
+        });
+        (version >= 7 || !has_zstd).then_some(version)
+    }
+
+    /// Nothing was written: the batches are certainly not in the log.
+    fn refuse_old_broker(&mut self, connection: ConnectionId, chosen: &[(LaneId, usize)]) {
+        let speaks_produce =
+            self.connections.get(&connection).and_then(|open| open.version(ApiKey::Produce)).is_some();
+        let (code, text) = if speaks_produce {
+            (ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, "zstd needs a broker of Kafka 2.1 or later (Produce 7)")
+        } else {
+            (ErrorCode::UNSUPPORTED_VERSION, "the broker speaks no version of Produce from 3 to 13")
+        };
+        let names: Vec<_> = chosen
+            .iter()
+            .map(|(lane, place)| {
+                let batch = &self.lanes[lane.index()].window[*place].batch;
+                (*lane, batch.number, batch.first_record)
+            })
+            .collect();
+        for (lane, number, first_record) in names {
+            if let Some(place) = self.lanes[lane.index()].position(number, first_record) {
+                self.end_without_the_log(lane, place, Cause::Broker { code, message: text.into() });
+            }
+            self.touch(lane);
+        }
+    }
+
+    /// Writes a request and counts it as open.
+    pub(super) fn hand_over(&mut self, connection: ConnectionId, request: InFlight, frame: Vec<bytes::Bytes>) {
+        let now = self.now;
+        let request_timeout = self.config.request_timeout;
+        let Some(open) = self.connections.get_mut(&connection) else { return };
+        if open.in_flight.is_empty() {
+            open.last_progress = now;
+            open.last_answer = now;
+        }
+        let correlation_id = request.correlation_id;
+        open.in_flight.add(request);
+        let deadline = open.request_deadline(request_timeout);
+        self.timers.set(Timer::Connection(connection), deadline);
+        self.actions.push_back(Action::Send { connection, correlation_id, frame });
+    }
+}
+
+/// Whole microseconds.
+pub(super) fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,308 @@
+//! From a record to its place in a batch: the fast way, and the waits around it.
+//!
+//! **Why two ways.** Nearly every record finds its topic known and its batch with room: that way takes one lock and
+//! allocates nothing. The others (topic unknown, memory short) wait outside any lock, in order, within one budget of
+//! `max.block.ms`.
+//!
+//! Neighbours: [`super::handle`] offers it in five shapes. Not here: what happens after acceptance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::accumulator::partition_queue::Appended;
+use crate::error::{Error, ErrorCode};
+use crate::record::Record;
+use crate::runtime::callbacks::{Callback, is_callback_thread};
+use crate::runtime::delivery::Delivery;
+use crate::runtime::lanes::{Lane, LaneAppend};
+use crate::runtime::shared::{Command, Shared};
+use crate::runtime::timers::until;
+use crate::runtime::topics::{Choice, TopicShared, TopicView};
+use crate::time::Instant;
+use crate::wire::record_batch::record_size_upper_bound;
+
+/// Headers in one record: their count is an `i32` on the wire, and nobody means a million.
+const MAX_HEADERS: usize = 100_000;
+
+/// Why `try_send` did not take the record. A [`Record`] only borrows, so it is still the caller's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrySendError {
+    /// Metadata of the topic (or of that partition) is not there yet; it has been asked for. Try again shortly.
+    #[error("the topic's metadata is not known yet; it has been asked for")]
+    NotReady,
+    /// There is no room now, or others wait for it. Try again after a delivery.
+    #[error("the buffer is full; the record was not accepted")]
+    Full,
+    /// The record can never fit.
+    #[error(transparent)]
+    TooLarge(Error),
+    /// Anything else: closed, an invalid record or name.
+    #[error(transparent)]
+    Failed(Error),
+}
+
+/// What one attempt to append came to.
+enum Attempt {
+    Accepted(Delivery),
+    NeedsMetadata,
+    NeedsMemory(Arc<Lane>, Choice, usize),
+}
+
+/// A record on its way in: the topic is known by name, the callback not yet handed over.
+pub(super) struct Sending<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) topic: &'a Arc<TopicShared>,
+    pub(super) record: Record<'a>,
+    pub(super) callback: Option<Callback>,
+}
+
+impl Sending<'_> {
+    /// Appends, waiting for metadata and memory within `max.block.ms`.
+    pub(super) async fn send(&mut self) -> Result<Delivery, Error> {
+        check(self.shared, &self.record)?;
+        match self.attempt()? {
+            Attempt::Accepted(delivery) => Ok(delivery),
+            blocked => Box::pin(self.send_slowly(blocked)).await,
+        }
+    }
+
+    async fn send_slowly(&mut self, mut blocked: Attempt) -> Result<Delivery, Error> {
+        let begun = self.shared.environment.now();
+        let deadline = begun + self.shared.config.max_block;
+        loop {
+            if is_callback_thread() && !matches!(blocked, Attempt::Accepted(_)) {
+                // A wait on the callback thread would wait for itself (D-49).
+                return Err(self.full(0, Duration::ZERO));
+            }
+            match blocked {
+                Attempt::Accepted(delivery) => return Ok(delivery),
+                Attempt::NeedsMetadata => {
+                    self.wait_for_metadata(begun, deadline).await?;
+                    blocked = self.attempt()?;
+                }
+                Attempt::NeedsMemory(lane, choice, bytes) => {
+                    self.wait_for_memory(&lane, bytes, begun, deadline).await?;
+                    blocked = self.append(&lane, choice)?;
+                }
+            }
+        }
+    }
+
+    /// Waits until the topic's partitions are known.
+    pub(super) async fn look_up(&mut self) -> Result<(), Error> {
+        if self.topic.view().as_ref().is_some_and(|view| !view.lanes.is_empty()) {
+            return Ok(());
+        }
+        let begun = self.shared.environment.now();
+        self.wait_for_metadata(begun, begun + self.shared.config.max_block).await
+    }
+
+    /// Never waits.
+    pub(super) fn try_send(&mut self) -> Result<Delivery, TrySendError> {
+        check(self.shared, &self.record).map_err(|error| match error {
+            Error::RecordTooLarge { .. } => TrySendError::TooLarge(error),
+            other => TrySendError::Failed(other),
+        })?;
+        match self.attempt().map_err(TrySendError::Failed)? {
+            Attempt::Accepted(delivery) => Ok(delivery),
+            Attempt::NeedsMetadata => {
+                let answer = self.topic.answer();
+                if let Some(error) = self.final_refusal(answer.error) {
+                    return Err(TrySendError::Failed(error));
+                }
+                self.shared.command(Command::TopicWanted(Arc::clone(&self.topic.name)));
+                Err(TrySendError::NotReady)
+            }
+            Attempt::NeedsMemory(..) => Err(TrySendError::Full),
+        }
+    }
+
+    /// Chooses the partition and appends.
+    fn attempt(&mut self) -> Result<Attempt, Error> {
+        let view = self.topic.view();
+        let Some(view) = view.as_ref() else {
+            return if self.shared.is_open() { Ok(Attempt::NeedsMetadata) } else { Err(Error::Closed) };
+        };
+        if view.lanes.is_empty() {
+            return Ok(Attempt::NeedsMetadata);
+        }
+        let choice = self.topic.choose(&self.shared.config, view, &self.record)?;
+        match view.lane(choice.partition) {
+            Some(lane) => self.append_in(view, lane, choice),
+            None if self.shared.is_open() => Ok(Attempt::NeedsMetadata),
+            None => Err(Error::Closed),
+        }
+    }
+
+    /// Appends to a lane that was chosen before a wait.
+    fn append(&mut self, lane: &Arc<Lane>, choice: Choice) -> Result<Attempt, Error> {
+        let view = self.topic.view();
+        match view.as_ref() {
+            Some(view) => self.append_in(view, lane, choice),
+            None => Ok(Attempt::NeedsMetadata),
+        }
+    }
+
+    fn append_in(&mut self, view: &TopicView, lane: &Arc<Lane>, choice: Choice) -> Result<Attempt, Error> {
+        loop {
+            let time = self.shared.environment.shared();
+            match lane.append(self.shared, &self.record, time, &mut self.callback) {
+                LaneAppend::Accepted(delivery, appended, signal) => {
+                    if choice.is_sticky {
+                        self.keyless(view, choice, appended);
+                    }
+                    if let Some(signal) = signal {
+                        self.shared.signal(lane.id, signal);
+                    }
+                    return Ok(Attempt::Accepted(delivery));
+                }
+                LaneAppend::Sealed(job) => self.shared.seal(lane, job),
+                LaneAppend::NeedsSegment(bytes) => match self.shared.memory.try_segment(bytes) {
+                    Some(segment) => {
+                        // A new segment is the moment to read the clocks for everybody (D-50).
+                        let time = self.shared.environment.publish();
+                        lane.install(segment, bytes, time.now);
+                    }
+                    None => return Ok(Attempt::NeedsMemory(Arc::clone(lane), choice, bytes)),
+                },
+                LaneAppend::Closed => return Err(Error::Closed),
+            }
+        }
+    }
+
+    fn keyless(&self, view: &TopicView, choice: Choice, appended: Appended) {
+        self.topic.keyless_appended(&self.shared.config, view, choice.partition, appended);
+    }
+
+    async fn wait_for_memory(
+        &self,
+        lane: &Arc<Lane>,
+        bytes: usize,
+        begun: Instant,
+        deadline: Instant,
+    ) -> Result<(), Error> {
+        let waiting = self.shared.memory.segment_when_free(bytes);
+        // The engine sends without lingering while somebody waits.
+        self.shared.wake();
+        match until(self.shared, deadline, waiting).await {
+            Some(Some(segment)) => {
+                let time = self.shared.environment.publish();
+                lane.install(segment, bytes, time.now);
+                Ok(())
+            }
+            Some(None) => Err(Error::Closed),
+            None if self.shared.is_open() => Err(self.full(bytes, self.shared.environment.now().since(begun))),
+            None => Err(Error::Closed),
+        }
+    }
+
+    fn full(&self, needed_bytes: usize, waited: Duration) -> Error {
+        Error::BufferFull { needed_bytes, buffer_memory_bytes: self.shared.config.buffer_memory, waited }
+    }
+
+    /// Waits for the next answer about the topic.
+    async fn wait_for_metadata(&self, begun: Instant, deadline: Instant) -> Result<(), Error> {
+        let before = self.topic.answer();
+        if !self.shared.is_open() {
+            return Err(Error::Closed);
+        }
+        self.shared.command(Command::TopicWanted(Arc::clone(&self.topic.name)));
+        loop {
+            let changed = self.topic.changed.notified();
+            let answer = self.topic.answer();
+            if answer.count != before.count {
+                if let Some(error) = self.final_refusal(answer.error) {
+                    return Err(error);
+                }
+                if answer.error.is_none() && !self.is_partition_missing() {
+                    return Ok(());
+                }
+            }
+            let is_over = until(self.shared, deadline, changed).await.is_none();
+            if !self.shared.is_open() {
+                return Err(Error::Closed);
+            }
+            let known = self.topic.view().is_some();
+            if known && !self.is_partition_missing() {
+                return Ok(());
+            }
+            if is_over {
+                return Err(self.no_metadata(self.shared.environment.now().since(begun)));
+            }
+            if known {
+                // The partition may come with a later answer; a new one is asked for at the pace of the backoff.
+                self.shared.command(Command::TopicWanted(Arc::clone(&self.topic.name)));
+            }
+        }
+    }
+
+    fn is_partition_missing(&self) -> bool {
+        let view = self.topic.view();
+        match (self.record.partition, view.as_ref()) {
+            (Some(partition), Some(view)) => partition >= view.partition_count(),
+            (_, view) => view.is_none_or(|view| view.lanes.is_empty()),
+        }
+    }
+
+    /// Refusals that no waiting cures.
+    fn final_refusal(&self, code: Option<ErrorCode>) -> Option<Error> {
+        match code {
+            Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED) => {
+                Some(Error::TopicAuthorization { topic: Arc::clone(&self.topic.name) })
+            }
+            Some(ErrorCode::INVALID_TOPIC_EXCEPTION) => Some(Error::InvalidTopic {
+                topic: Arc::clone(&self.topic.name),
+                reason: "the broker does not accept it",
+            }),
+            _ => None,
+        }
+    }
+
+    fn no_metadata(&self, waited: Duration) -> Error {
+        let topic = Arc::clone(&self.topic.name);
+        let view = self.topic.view();
+        if let (Some(view), Some(partition)) = (view.as_ref(), self.record.partition)
+            && !view.lanes.is_empty()
+        {
+            return Error::UnknownPartition { topic, partition, partition_count: view.partition_count(), waited };
+        }
+        let code = self.topic.answer().error;
+        let detail = match code {
+            Some(code) => Some(format!("the cluster answers {code}").into()),
+            None => self.shared.obstacle(),
+        };
+        Error::TopicNotAvailable { topic, waited, code, detail }
+    }
+}
+
+/// What can be said of a record before anything else is looked at.
+fn check(shared: &Shared, record: &Record<'_>) -> Result<(), Error> {
+    if record.partition.is_some_and(|partition| partition < 0) {
+        return Err(invalid(format!("partition {:?} is negative; partitions start at 0", record.partition)));
+    }
+    if record.timestamp_ms.is_some_and(|timestamp| timestamp < 0) {
+        return Err(invalid(format!(
+            "timestamp {:?} is negative; it is milliseconds since 1970",
+            record.timestamp_ms
+        )));
+    }
+    if record.headers.len() > MAX_HEADERS {
+        return Err(invalid(format!("{} headers; at most {MAX_HEADERS} are sent", record.headers.len())));
+    }
+    let size_bytes =
+        record_size_upper_bound(record.key.map(<[u8]>::len), record.value.map(<[u8]>::len), record.headers);
+    let (limit_bytes, limit_name) = if shared.config.max_request_size <= shared.config.buffer_memory {
+        (shared.config.max_request_size, "max.request.size")
+    } else {
+        (shared.config.buffer_memory, "buffer.memory")
+    };
+    if size_bytes > limit_bytes {
+        return Err(Error::RecordTooLarge { size_bytes, limit_bytes, limit_name });
+    }
+    Ok(())
+}
+
+fn invalid(text: String) -> Error {
+    Error::InvalidRecord(text.into())
+}

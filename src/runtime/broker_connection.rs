@@ -1,0 +1,133 @@
+//! One socket: frames out, frames in.
+//!
+//! **Why it reports what the system took.** Whether a request may have reached the broker depends on whether its last
+//! byte was taken by the operating system (D-3); so the writer says so for each frame, and nothing less counts.
+//!
+//! Neighbours: `driver` owns the task; `dialer` opened the socket. Not here: what the frames mean.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use crate::engine::Event;
+use crate::identifiers::ConnectionId;
+use crate::runtime::dialer::Dial;
+use crate::wire::frame::parse_frame_length;
+
+/// Pieces handed to the system in one call; Linux takes at most 1024.
+const MAX_SLICES: usize = 64;
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+
+/// A frame to write.
+#[derive(Debug)]
+pub(crate) struct OutFrame {
+    pub(crate) correlation_id: i32,
+    pub(crate) pieces: Vec<Bytes>,
+}
+
+/// The whole life of a connection; the last event is always `Disconnected`.
+pub(crate) async fn run(
+    connection: ConnectionId,
+    dial: Dial,
+    receive_max_bytes: usize,
+    frames: UnboundedReceiver<OutFrame>,
+    events: UnboundedSender<Event>,
+) {
+    let reason = match dial.open().await {
+        Err(reason) => reason,
+        Ok(stream) => {
+            tell(&events, Event::Connected { connection });
+            let (reader, writer) = stream.into_split();
+            tokio::select! {
+                biased;
+                reason = read(connection, reader, receive_max_bytes, &events) => reason,
+                reason = write(connection, writer, frames, &events) => reason,
+            }
+        }
+    };
+    tell(&events, Event::Disconnected { connection, reason: Arc::from(reason) });
+}
+
+/// The driver may be gone already; then nobody needs to know.
+fn tell(events: &UnboundedSender<Event>, event: Event) {
+    if events.send(event).is_err() {
+        tracing::trace!("an event came after the driver's end");
+    }
+}
+
+async fn write(
+    connection: ConnectionId,
+    mut writer: OwnedWriteHalf,
+    mut frames: UnboundedReceiver<OutFrame>,
+    events: &UnboundedSender<Event>,
+) -> String {
+    while let Some(frame) = frames.recv().await {
+        let mut pieces = frame.pieces;
+        let mut first = 0;
+        while first < pieces.len() {
+            let end = pieces.len().min(first + MAX_SLICES);
+            let slices: Vec<IoSlice<'_>> = pieces[first..end].iter().map(|piece| IoSlice::new(piece)).collect();
+            let written = match writer.write_vectored(&slices).await {
+                Ok(0) => return "the peer takes no more bytes".to_owned(),
+                Ok(written) => written,
+                Err(error) => return format!("write: {error}"),
+            };
+            first = advance(&mut pieces, first, written);
+            if first < pieces.len() {
+                tell(events, Event::WriteProgress { connection });
+            }
+        }
+        tell(events, Event::Written { connection, correlation_id: frame.correlation_id });
+    }
+    // The driver has let go of the connection.
+    std::future::pending().await
+}
+
+/// Skips what was written; the place of the first piece that has bytes left.
+fn advance(pieces: &mut [Bytes], mut first: usize, mut written: usize) -> usize {
+    while let Some(piece) = pieces.get_mut(first) {
+        if written < piece.len() {
+            piece.advance(written);
+            return first;
+        }
+        written -= piece.len();
+        *piece = Bytes::new();
+        first += 1;
+    }
+    first
+}
+
+async fn read(
+    connection: ConnectionId,
+    mut reader: OwnedReadHalf,
+    receive_max_bytes: usize,
+    events: &UnboundedSender<Event>,
+) -> String {
+    let mut buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
+    loop {
+        while let Some(prefix) = buffer.first_chunk::<4>() {
+            let size = match parse_frame_length(*prefix, receive_max_bytes) {
+                Ok(size) => size,
+                Err(error) => return error.to_string(),
+            };
+            if buffer.len() < size + 4 {
+                // Grows as bytes come, never to what a length claims: a lying peer costs what it sends.
+                break;
+            }
+            buffer.advance(4);
+            let frame = buffer.split_to(size).freeze();
+            tell(events, Event::Received { connection, frame });
+        }
+        buffer.reserve(READ_BUFFER_BYTES);
+        match reader.read_buf(&mut buffer).await {
+            Ok(0) if buffer.is_empty() => return "the broker closed the connection".to_owned(),
+            Ok(0) => return format!("the broker closed the connection inside a frame, {} bytes of it came", buffer.len()),
+            Ok(_) => {}
+            Err(error) => return format!("read: {error}"),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The callback thread.
+//!
+//! **Why a thread.** User code never runs under a lock of ours nor on the I/O thread (K13): a slow callback must not
+//! stall sending. It is started when the first callback is due. Callbacks of one partition run in send order (D-20).
+//!
+//! Neighbours: `lanes` hands over what is due. Not here: what a callback does; a panic in it is caught and told.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::Error;
+use crate::runtime::delivery::DeliveryReport;
+
+/// What `send_with_callback` takes.
+pub(crate) type Callback = Box<dyn FnOnce(Result<DeliveryReport, Error>) + Send + 'static>;
+
+type Job = Box<dyn FnOnce() + Send + 'static>;
+
+thread_local! {
+    static IS_CALLBACK_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread runs callbacks: a call that waits here would wait for itself.
+pub(crate) fn is_callback_thread() -> bool {
+    IS_CALLBACK_THREAD.with(Cell::get)
+}
+
+/// The queue to the callback thread.
+#[derive(Debug, Default)]
+pub(crate) struct CallbackQueue {
+    sender: Mutex<Option<Sender<Job>>>,
+}
+
+impl CallbackQueue {
+    /// Runs `job` after those before it.
+    pub(crate) fn run(&self, job: Job) {
+        let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        if sender.is_none() {
+            *sender = start();
+        }
+        if let Some(sender) = &*sender
+            && sender.send(job).is_err()
+        {
+            tracing::error!("the callback thread is gone; a callback was not run");
+        }
+    }
+}
+
+fn start() -> Option<Sender<Job>> {
+    let (sender, receiver) = channel::<Job>();
+    let started = std::thread::Builder::new().name("facteur-callback".into()).spawn(move || {
+        IS_CALLBACK_THREAD.with(|is| is.set(true));
+        for job in receiver {
+            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                tracing::error!("a delivery callback panicked; the others still run");
+            }
+        }
+    });
+    match started {
+        Ok(_detached) => Some(sender),
+        Err(error) => {
+            tracing::error!(%error, "the callback thread could not be started");
+            None
+        }
+    }
+}

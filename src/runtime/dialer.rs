@@ -1,0 +1,82 @@
+//! From a name and a port to an open socket.
+//!
+//! **Why it rotates.** A name may have several addresses, some of them dead: each attempt starts at the next one
+//! (`client.dns.lookup=use_all_dns_ips`), and within an attempt all are tried until the time is over.
+//!
+//! Neighbours: the engine says where and how long, `broker_connection` goes on. Not here: backoff between attempts.
+//! TLS will wrap the socket here.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::{TcpStream, lookup_host};
+
+use crate::config::{HostPort, ProducerConfig};
+
+/// Where and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Dial {
+    pub(crate) address: HostPort,
+    pub(crate) attempt: u32,
+    pub(crate) timeout: Duration,
+    pub(crate) send_buffer_bytes: Option<usize>,
+    pub(crate) receive_buffer_bytes: Option<usize>,
+}
+
+impl Dial {
+    /// Applies `facteur.address.map` and the socket settings.
+    pub(crate) fn new(config: &ProducerConfig, address: HostPort, attempt: u32, timeout: Duration) -> Self {
+        let mapped = config.address_map.iter().find(|(from, _)| *from == address).map(|(_, to)| to.clone());
+        Self {
+            address: mapped.unwrap_or(address),
+            attempt,
+            timeout,
+            send_buffer_bytes: config.send_buffer_bytes,
+            receive_buffer_bytes: config.receive_buffer_bytes,
+        }
+    }
+
+    /// Opens the socket; why not, in words for people, otherwise.
+    pub(crate) async fn open(self) -> Result<TcpStream, String> {
+        match tokio::time::timeout(self.timeout, self.try_all()).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(format!("no connection to {} within {:?}", self.address, self.timeout)),
+        }
+    }
+
+    async fn try_all(&self) -> Result<TcpStream, String> {
+        let name = (self.address.host.as_str(), self.address.port);
+        let mut addresses: Vec<SocketAddr> = match lookup_host(name).await {
+            Ok(found) => found.collect(),
+            Err(error) => return Err(format!("{:?} does not resolve: {error}", self.address.host)),
+        };
+        if addresses.is_empty() {
+            return Err(format!("{:?} does not resolve to any address", self.address.host));
+        }
+        let start = usize::try_from(self.attempt).unwrap_or(0) % addresses.len();
+        addresses.rotate_left(start);
+        let mut last = String::new();
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    self.tune(&stream);
+                    return Ok(stream);
+                }
+                Err(error) => last = format!("{address}: {error}"),
+            }
+        }
+        Err(last)
+    }
+
+    /// Settings that the system refuses are not worth a failed connection; they are told.
+    fn tune(&self, stream: &TcpStream) {
+        let socket = SockRef::from(stream);
+        let mut results = vec![stream.set_nodelay(true)];
+        results.extend(self.send_buffer_bytes.map(|bytes| socket.set_send_buffer_size(bytes)));
+        results.extend(self.receive_buffer_bytes.map(|bytes| socket.set_recv_buffer_size(bytes)));
+        for error in results.into_iter().filter_map(Result::err) {
+            tracing::debug!(%error, "a socket option was refused");
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The locks: one short mutex per partition, around its queue and its cells.
+//!
+//! **Why one per partition.** Threads that append to different partitions never meet, and nothing is compressed,
+//! checksummed, logged or allocated big under it.
+//!
+//! Neighbours: [`crate::accumulator::partition_queue`] is inside, `producer` appends, `driver` takes and completes. Not
+//! here: waiting for memory, which happens outside the lock.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::accumulator::partition_queue::{
+    AppendTime, Appended, PartitionQueue, QueueLimits, QueueStatus, TakeMode, Taken, TryAppend,
+};
+use crate::accumulator::producer_batch::{SealJob, SealedBatch, Segment};
+use crate::engine::BatchOutcome;
+use crate::error::Cause;
+use crate::identifiers::{BatchNumber, LaneId};
+use crate::record::Record;
+use crate::runtime::callbacks::Callback;
+use crate::runtime::delivery::{BatchCell, Delivery, PendingCallback};
+use crate::runtime::shared::Shared;
+use crate::time::Instant;
+use crate::wire::WireError;
+
+/// What the driver is told of a lane.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Signal {
+    /// It has its first batch.
+    Opened,
+    /// It has a full or sealed batch.
+    Sealed,
+}
+
+/// What became of an append.
+#[derive(Debug)]
+pub(crate) enum LaneAppend {
+    /// Accepted; the driver may have to be told.
+    Accepted(Delivery, Appended, Option<Signal>),
+    /// The open batch takes no more: run the job outside the lock and try again.
+    Sealed(SealJob),
+    /// A segment is needed.
+    NeedsSegment(usize),
+    /// The producer is closed.
+    Closed,
+}
+
+/// One partition.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) id: LaneId,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    state: Mutex<LaneState>,
+}
+
+#[derive(Debug)]
+struct LaneState {
+    queue: PartitionQueue,
+    cells: VecDeque<Entry>,
+    /// The engine has been told that something is here.
+    is_known: bool,
+    is_closed: bool,
+    accepted: u64,
+}
+
+/// A batch without an outcome, or with one that waits for its predecessors' callbacks.
+#[derive(Debug)]
+struct Entry {
+    number: BatchNumber,
+    cell: Arc<BatchCell>,
+    /// The engine has it: it may have been handed to a connection.
+    is_taken: bool,
+}
+
+impl Lane {
+    pub(crate) const fn new(id: LaneId, topic: Arc<str>, partition: i32, limits: QueueLimits, is_closed: bool) -> Self {
+        let state = LaneState {
+            queue: PartitionQueue::new(limits),
+            cells: VecDeque::new(),
+            is_known: false,
+            is_closed,
+            accepted: 0,
+        };
+        Self { id, topic, partition, state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LaneState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends if the open batch has room. The hot path.
+    pub(crate) fn append(
+        &self,
+        shared: &Arc<Shared>,
+        record: &Record<'_>,
+        time: AppendTime,
+        callback: &mut Option<Callback>,
+    ) -> LaneAppend {
+        let mut state = self.lock();
+        if state.is_closed {
+            return LaneAppend::Closed;
+        }
+        let appended = match state.queue.try_append(record, time) {
+            TryAppend::Appended(appended) => appended,
+            TryAppend::Sealed(job) => {
+                state.seal_cell(job.number, job.record_count);
+                return LaneAppend::Sealed(job);
+            }
+            TryAppend::NeedsSegment(bytes) => return LaneAppend::NeedsSegment(bytes),
+        };
+        if appended.opened {
+            let cell = Arc::new(BatchCell::new(Arc::clone(&self.topic), self.partition, Arc::clone(shared)));
+            state.cells.push_back(Entry { number: appended.number, cell, is_taken: false });
+        }
+        state.accepted += 1;
+        let Some(cell) = state.cells.back().map(|entry| Arc::clone(&entry.cell)) else {
+            unreachable!("the open batch has the newest cell");
+        };
+        if let Some(callback) = callback.take() {
+            cell.add_callback(PendingCallback {
+                index: appended.index,
+                timestamp_ms: appended.timestamp_ms,
+                callback,
+            });
+        }
+        let signal = state.signal_after(appended);
+        drop(state);
+        LaneAppend::Accepted(Delivery::new(cell, appended.index, appended.timestamp_ms), appended, signal)
+    }
+
+    /// Gives the queue a segment, which goes back to the pool if another thread was faster.
+    pub(crate) fn install(&self, segment: Segment, needed_bytes: usize, now: Instant) {
+        let unused = self.lock().queue.install(segment, needed_bytes, now);
+        drop(unused);
+    }
+
+    /// Puts a sealed batch back into its place; a signal if it is the next to be taken.
+    pub(crate) fn complete_seal(&self, batch: SealedBatch) -> Option<Signal> {
+        let mut state = self.lock();
+        let is_next = state.queue.complete_seal(batch);
+        is_next.then(|| {
+            state.is_known = true;
+            Signal::Sealed
+        })
+    }
+
+    /// The codec failed on a batch: its records are rejected.
+    pub(crate) fn fail_seal(&self, shared: &Arc<Shared>, job: &SealJob, error: &WireError) {
+        self.lock().queue.fail_seal(job.number);
+        let cause = Cause::Compression(error.to_string().into());
+        self.complete(shared, job.number, 0, job.record_count, BatchOutcome::Rejected { cause, attempts: 0 });
+    }
+
+    /// The engine's pull.
+    pub(crate) fn take(&self, mode: TakeMode, wanted_after: bool) -> (Taken, QueueStatus) {
+        let mut state = self.lock();
+        let taken = state.queue.take(mode, wanted_after);
+        match &taken {
+            Taken::Batch(batch) => {
+                let number = batch.number;
+                if let Some(entry) = state.cells.iter_mut().find(|entry| entry.number == number) {
+                    entry.is_taken = true;
+                }
+            }
+            Taken::Seal(job) => state.seal_cell(job.number, job.record_count),
+            Taken::Nothing => {}
+        }
+        (taken, state.status_for_engine())
+    }
+
+    /// What is in the queue, for the engine, which is told anew when there is something after nothing.
+    pub(crate) fn status_for_engine(&self) -> QueueStatus {
+        self.lock().status_for_engine()
+    }
+
+    /// Rejects what came at or before `cutoff`; what is left.
+    pub(crate) fn expire(
+        &self,
+        shared: &Arc<Shared>,
+        cutoff: Instant,
+        cause: impl Fn() -> Cause,
+    ) -> QueueStatus {
+        let (expired, status) = {
+            let mut state = self.lock();
+            let expired = state.queue.expire(cutoff);
+            for (number, records) in &expired {
+                state.seal_cell(*number, *records);
+            }
+            (expired, state.status_for_engine())
+        };
+        for (number, records) in expired {
+            self.complete(shared, number, 0, records, BatchOutcome::Rejected { cause: cause(), attempts: 0 });
+        }
+        status
+    }
+
+    /// Tells some records of a batch their outcome, and runs the callbacks whose turn it is.
+    pub(crate) fn complete(
+        &self,
+        shared: &Arc<Shared>,
+        number: BatchNumber,
+        first: u32,
+        count: u32,
+        outcome: BatchOutcome,
+    ) {
+        let cell = {
+            let state = self.lock();
+            state.cells.iter().find(|entry| entry.number == number).map(|entry| Arc::clone(&entry.cell))
+        };
+        let Some(cell) = cell else { return };
+        let counter = shared.counters.of(&outcome);
+        let newly = cell.resolve(first, count, outcome);
+        counter.fetch_add(u64::from(newly), Ordering::Relaxed);
+        let done = self.lock().take_done();
+        for cell in done {
+            run_callbacks(shared, &cell);
+        }
+    }
+
+    pub(crate) fn set_attempts(&self, number: BatchNumber, attempts: u32) {
+        let state = self.lock();
+        if let Some(entry) = state.cells.iter().find(|entry| entry.number == number) {
+            entry.cell.set_attempts(attempts);
+        }
+    }
+
+    pub(crate) fn limit_growth(&self) {
+        self.lock().queue.limit_growth();
+    }
+
+    /// Cells that have no outcome yet.
+    pub(crate) fn pending(&self) -> Vec<Arc<BatchCell>> {
+        let state = self.lock();
+        state.cells.iter().filter(|entry| !entry.cell.is_done()).map(|entry| Arc::clone(&entry.cell)).collect()
+    }
+
+    /// Sealed and open batches that wait here: what the adaptive partitioner looks at.
+    pub(crate) fn queue_len(&self) -> usize {
+        let state = self.lock();
+        let status = state.queue.status();
+        status.sealed + usize::from(status.open_since.is_some())
+    }
+
+    pub(crate) fn accepted(&self) -> u64 {
+        self.lock().accepted
+    }
+
+    /// No record is accepted after this.
+    pub(crate) fn close(&self) {
+        self.lock().is_closed = true;
+    }
+
+    /// The last word when the engine is gone: what it may have sent is unknown, the rest is rejected.
+    pub(crate) fn fail_pending(&self, shared: &Arc<Shared>, cause: &Cause) {
+        self.close();
+        // What was never taken has its count in the queue; the rest was sealed, so its cell knows it.
+        self.expire(shared, Instant::NEVER, || cause.clone());
+        let pending: Vec<(BatchNumber, bool)> = {
+            let state = self.lock();
+            state.cells.iter().map(|entry| (entry.number, entry.is_taken)).collect()
+        };
+        for (number, is_taken) in pending {
+            let outcome = if is_taken {
+                BatchOutcome::Unknown { cause: cause.clone(), attempts: 0 }
+            } else {
+                BatchOutcome::Rejected { cause: cause.clone(), attempts: 0 }
+            };
+            self.complete(shared, number, 0, u32::MAX, outcome);
+        }
+    }
+}
+
+impl LaneState {
+    fn seal_cell(&self, number: BatchNumber, records: u32) {
+        if let Some(entry) = self.cells.iter().rev().find(|entry| entry.number == number) {
+            entry.cell.seal(records);
+        }
+    }
+
+    fn status_for_engine(&mut self) -> QueueStatus {
+        let status = self.queue.status();
+        self.is_known = !status.is_empty();
+        status
+    }
+
+    fn signal_after(&mut self, appended: Appended) -> Option<Signal> {
+        if appended.wake {
+            self.is_known = true;
+            return Some(Signal::Sealed);
+        }
+        if appended.opened && !self.is_known {
+            self.is_known = true;
+            return Some(Signal::Opened);
+        }
+        None
+    }
+
+    /// Cells leave in order, so that callbacks of a lane run in send order (D-20).
+    fn take_done(&mut self) -> Vec<Arc<BatchCell>> {
+        let mut done = Vec::new();
+        while self.cells.front().is_some_and(|entry| entry.cell.is_done()) {
+            if let Some(entry) = self.cells.pop_front() {
+                done.push(entry.cell);
+            }
+        }
+        done
+    }
+}
+
+fn run_callbacks(shared: &Arc<Shared>, cell: &Arc<BatchCell>) {
+    for pending in cell.take_callbacks() {
+        let Some(result) = cell.result(pending.index, pending.timestamp_ms) else { continue };
+        let callback = pending.callback;
+        shared.callbacks.run(Box::new(move || callback(result)));
+    }
+}

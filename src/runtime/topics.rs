@@ -1,0 +1,202 @@
+//! The topic table that senders read: lanes by partition, and the partitioner's state.
+//!
+//! **Why it is swapped, not locked.** Every send reads it and metadata changes it now and then, so readers take a
+//! snapshot and never wait. Neighbours: `driver` writes it, `producer` reads it. Not here: leaders, which are the
+//! engine's.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Notify;
+
+use crate::accumulator::partition_queue::Appended;
+use crate::accumulator::partitioner::{
+    Choices, KeyHash, LoadTable, RoundRobin, SharedSticky, SwitchPoint, TopicPartitions, checked_choice,
+};
+use crate::config::{PartitionerChoice, ProducerConfig};
+use crate::error::{Error, ErrorCode};
+use crate::record::Record;
+use crate::runtime::environment::entropy;
+use crate::runtime::lanes::Lane;
+
+#[allow(clippy::disallowed_types, reason = "looked up by name, never iterated")]
+type ByName = std::collections::HashMap<Arc<str>, Arc<TopicShared>>;
+
+/// All topics that were ever asked for.
+#[derive(Debug, Default)]
+pub(crate) struct TopicTable {
+    by_name: ArcSwap<ByName>,
+    writing: Mutex<()>,
+}
+
+impl TopicTable {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<TopicShared>> {
+        self.by_name.load().get(name).map(Arc::clone)
+    }
+
+    /// Runs `read` on the topic without touching its reference count.
+    pub(crate) fn with<R>(&self, name: &str, read: impl FnOnce(&Arc<TopicShared>) -> R) -> Option<R> {
+        self.by_name.load().get(name).map(read)
+    }
+
+    pub(crate) fn get_or_add(&self, name: &str) -> Arc<TopicShared> {
+        if let Some(topic) = self.get(name) {
+            return topic;
+        }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = self.get(name) {
+            return topic;
+        }
+        let topic = Arc::new(TopicShared::new(name.into()));
+        let mut table = ByName::clone(&self.by_name.load());
+        table.insert(Arc::clone(&topic.name), Arc::clone(&topic));
+        self.by_name.store(Arc::new(table));
+        topic
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<TopicShared>> {
+        #[allow(clippy::iter_over_hash_type, reason = "waking everybody needs no order")]
+        self.by_name.load().values().map(Arc::clone).collect()
+    }
+}
+
+/// One topic, as senders see it.
+#[derive(Debug)]
+pub(crate) struct TopicShared {
+    pub(crate) name: Arc<str>,
+    view: ArcSwapOption<TopicView>,
+    /// The cluster's last refusal, and how many answers have come about the topic.
+    answer: Mutex<Answer>,
+    /// Woken at each answer about the topic.
+    pub(crate) changed: Notify,
+    sticky: SharedSticky,
+    round_robin: RoundRobin,
+    random: AtomicU64,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Answer {
+    pub(crate) error: Option<ErrorCode>,
+    pub(crate) count: u64,
+}
+
+/// A topic's partitions.
+#[derive(Debug)]
+pub(crate) struct TopicView {
+    pub(crate) lanes: Vec<Arc<Lane>>,
+    available: Vec<i32>,
+}
+
+impl TopicView {
+    pub(crate) const fn new(lanes: Vec<Arc<Lane>>, available: Vec<i32>) -> Self {
+        Self { lanes, available }
+    }
+
+    pub(crate) fn partition_count(&self) -> i32 {
+        i32::try_from(self.lanes.len()).unwrap_or(i32::MAX)
+    }
+
+    pub(crate) fn lane(&self, partition: i32) -> Option<&Arc<Lane>> {
+        usize::try_from(partition).ok().and_then(|index| self.lanes.get(index))
+    }
+}
+
+/// A partition, and whether the sticky choice made it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice {
+    pub(crate) partition: i32,
+    pub(crate) is_sticky: bool,
+}
+
+impl TopicShared {
+    fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            view: ArcSwapOption::empty(),
+            answer: Mutex::new(Answer::default()),
+            changed: Notify::new(),
+            sticky: SharedSticky::new(),
+            round_robin: RoundRobin::default(),
+            random: AtomicU64::new(entropy() | 1),
+        }
+    }
+
+    /// The partitions, once known.
+    pub(crate) fn view(&self) -> arc_swap::Guard<Option<Arc<TopicView>>> {
+        self.view.load()
+    }
+
+    pub(crate) fn set_view(&self, view: TopicView) {
+        self.view.store(Some(Arc::new(view)));
+        self.answered(None);
+    }
+
+    /// The cluster has said something about the topic.
+    pub(crate) fn answered(&self, error: Option<ErrorCode>) {
+        {
+            let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+            answer.error = error;
+            answer.count += 1;
+        }
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn answer(&self) -> Answer {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The partition for a record. User code runs here, under no lock (K13).
+    pub(crate) fn choose(&self, config: &ProducerConfig, view: &TopicView, record: &Record<'_>) -> Result<Choice, Error> {
+        let fixed = |partition| Ok(Choice { partition, is_sticky: false });
+        if let Some(partition) = record.partition {
+            return fixed(partition);
+        }
+        let key = if config.partitioner_ignore_keys { None } else { record.key };
+        let count = view.partition_count();
+        let hash = match &config.partitioner {
+            PartitionerChoice::Default => KeyHash::Murmur2,
+            PartitionerChoice::Crc32 => KeyHash::Crc32,
+            PartitionerChoice::RoundRobin => return fixed(self.round_robin.next(view.choices(None))),
+            PartitionerChoice::Custom(custom) => {
+                let partitions =
+                    TopicPartitions { topic: &self.name, partition_count: count, available: &view.available };
+                return fixed(checked_choice(custom.partition(record, partitions), &self.name)?);
+            }
+        };
+        if let Some(partition) = hash.partition(key, count) {
+            return fixed(partition);
+        }
+        let partition = self.sticky.choose(|| view.choices(None).pick(self.random()));
+        // A topic made anew may have fewer partitions than the choice of before.
+        Ok(Choice { partition: if partition < count { partition } else { 0 }, is_sticky: true })
+    }
+
+    /// A keyless record went in: perhaps the next one goes elsewhere (KIP-794).
+    pub(crate) fn keyless_appended(&self, config: &ProducerConfig, view: &TopicView, partition: i32, appended: Appended) {
+        let point = if appended.is_full { SwitchPoint::Clean } else { SwitchPoint::HalfFilled };
+        self.sticky.record_appended(partition, appended.grown_bytes, point, config.batch_size, || {
+            let table = if config.partitioner_adaptive { view.load() } else { None };
+            view.choices(table.as_ref()).pick(self.random())
+        });
+    }
+
+    /// A splitmix step: 32 bits, good enough for choosing partitions.
+    fn random(&self) -> u32 {
+        let mut z = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or(0)
+    }
+}
+
+impl TopicView {
+    fn choices<'a>(&'a self, load: Option<&'a LoadTable>) -> Choices<'a> {
+        Choices { load, available: &self.available, partition_count: self.partition_count() }
+    }
+
+    fn load(&self) -> Option<LoadTable> {
+        let sizes: Vec<usize> = self.lanes.iter().map(|lane| lane.queue_len()).collect();
+        LoadTable::build(&sizes, &self.available)
+    }
+}
