@@ -139,7 +139,7 @@ fn collect(producer: &Producer, pending: Vec<(Sent, Option<Delivery>)>) -> Histo
     let mut history = History::default();
     let mut first_failure = None;
     for (mut sent, delivery) in pending {
-        if let Some(delivery) = delivery {
+        if let Some(mut delivery) = delivery {
             match delivery.wait_timeout(OUTCOME_PATIENCE) {
                 None => {}
                 Some(Ok(report)) => {
