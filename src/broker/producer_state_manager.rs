@@ -357,6 +357,7 @@ impl ProducerStateManager {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "an overflow in a test fails the test")]
 mod tests {
     use super::*;
 
@@ -448,12 +449,9 @@ mod tests {
             manager.record(LOG, &batch(0, 0, 5), 0);
             manager.record(OTHER_LOG, &batch(1, 0, 5), 0);
             let found = ask(&manager, &batch(0, 5, 5));
-            let expected = match personality {
-                Personality::EpochGlobalPerId => 47,
-                Personality::NoLocalEpochBump => 90,
-                _ => 0,
-            };
-            assert_eq!(found, expected, "{}", personality.name());
+            let is_global =
+                [Personality::EpochGlobalPerId, Personality::NoLocalEpochBump].contains(&personality);
+            assert_eq!(found != 0, is_global, "{} answered {found}", personality.name());
         }
     }
 
