@@ -57,7 +57,11 @@ impl BufferMemory {
 
     /// Joins the queue for `bytes`, which must not exceed the total (the caller checks: it could never be served).
     pub fn wait(&mut self, bytes: usize) -> WaiterId {
-        assert!(bytes <= self.total_bytes, "a waiter for {bytes} of {} bytes would wait for ever", self.total_bytes);
+        assert!(
+            bytes <= self.total_bytes,
+            "a waiter for {bytes} of {} bytes would wait for ever",
+            self.total_bytes
+        );
         let id = WaiterId(self.next_waiter);
         self.next_waiter += 1;
         self.waiters.push_back((id, bytes));

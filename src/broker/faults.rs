@@ -33,8 +33,12 @@ impl FaultAction {
     #[must_use]
     pub fn describe(&self) -> Arc<str> {
         match self {
-            Self::CloseBeforeProcessing => "the connection was closed before the request was processed".into(),
-            Self::LoseAnswer => "the request was processed, its answer was lost and the connection closed".into(),
+            Self::CloseBeforeProcessing => {
+                "the connection was closed before the request was processed".into()
+            }
+            Self::LoseAnswer => {
+                "the request was processed, its answer was lost and the connection closed".into()
+            }
             Self::AnswerError(code) => format!("answered {code} instead of processing").into(),
             Self::AnswerErrorAfterProcessing(code) => format!("processed, but answered {code}").into(),
             Self::DelayAnswer(delay) => format!("the answer is delayed by {} ms", delay.as_millis()).into(),

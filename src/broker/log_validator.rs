@@ -72,7 +72,8 @@ pub struct ValidBatch {
 /// # Errors
 /// [`Refusal`] 87 if there is none, more than one, or another format; 2 if its length cannot be true.
 pub fn single_batch(records: Option<&Bytes>) -> Result<BatchView, Refusal> {
-    let none = || Refusal::new(ErrorCode::INVALID_RECORD, "the request has no record batch for this partition");
+    let none =
+        || Refusal::new(ErrorCode::INVALID_RECORD, "the request has no record batch for this partition");
     let records = records.filter(|records| !records.is_empty()).ok_or_else(none)?;
     let view = BatchView::parse(records).map_err(|error| match error {
         WireError::Truncated { .. } => none(),
@@ -128,7 +129,10 @@ fn check_header(view: &BatchView, rules: &Rules<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, why));
     }
     if view.base_offset != 0 {
-        return invalid(format!("the base offset of a batch from a client must be 0, it is {}", view.base_offset));
+        return invalid(format!(
+            "the base offset of a batch from a client must be 0, it is {}",
+            view.base_offset
+        ));
     }
     if view.total_size_bytes > rules.topic.max_message_bytes {
         let limit = rules.topic.max_message_bytes;
@@ -164,7 +168,8 @@ fn check_records(view: &BatchView, rules: &Rules<'_>) -> Result<i64, Refusal> {
     for record in records {
         let record = record.map_err(refuse_contents)?;
         if record.offset_delta != expected_delta {
-            let why = format!("record {expected_delta} of the batch has offset delta {}", record.offset_delta);
+            let why =
+                format!("record {expected_delta} of the batch has offset delta {}", record.offset_delta);
             return Err(Refusal::new(ErrorCode::INVALID_RECORD, why));
         }
         let timestamp_ms = view.base_timestamp_ms.saturating_add(record.timestamp_delta_ms);

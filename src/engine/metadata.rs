@@ -234,7 +234,11 @@ impl Engine {
 
     pub(super) fn metadata_answered(&mut self, response: &MetadataResponse) {
         if !response.error.is_none() || response.brokers.is_empty() {
-            self.obstacle(format!("Metadata was answered {} with {} brokers", response.error, response.brokers.len()));
+            self.obstacle(format!(
+                "Metadata was answered {} with {} brokers",
+                response.error,
+                response.brokers.len()
+            ));
             if response.error == ErrorCode::REBOOTSTRAP_REQUIRED {
                 self.rebootstrap();
             }
@@ -308,7 +312,8 @@ impl Engine {
         if !topic.error.is_none() && topic.partitions.is_empty() {
             let has_lanes = !state.lanes.is_empty();
             if was_wanted || is_final {
-                self.actions.push_back(Action::TopicUpdated { topic: Arc::clone(&name), result: Err(topic.error) });
+                self.actions
+                    .push_back(Action::TopicUpdated { topic: Arc::clone(&name), result: Err(topic.error) });
             }
             if is_final && let Some(state) = self.cluster.topics.get_mut(&name) {
                 state.is_wanted = false;
@@ -328,7 +333,8 @@ impl Engine {
         }
         if was_wanted {
             // Somebody is about to send: the connections to the leaders are opened now.
-            let leaders: Vec<NodeId> = lanes.iter().filter_map(|lane| self.lanes[lane.index()].leader).collect();
+            let leaders: Vec<NodeId> =
+                lanes.iter().filter_map(|lane| self.lanes[lane.index()].leader).collect();
             for leader in leaders {
                 self.want_connection(leader);
             }
@@ -355,7 +361,8 @@ impl Engine {
                     state.lanes.push(lane);
                 }
             }
-            let Some(lane) = self.cluster.topics.get(name).and_then(|state| state.lanes.get(index)).copied() else {
+            let Some(lane) = self.cluster.topics.get(name).and_then(|state| state.lanes.get(index)).copied()
+            else {
                 continue;
             };
             let leader = part.leader.filter(|leader| self.cluster.nodes.contains_key(leader));
@@ -401,7 +408,9 @@ impl Engine {
             let state = &mut self.lanes[lane.index()];
             state.leader_epoch = -1;
             if state.sequences.identity().is_some() {
-                state.ask_reset(Reset::because("the topic was deleted and created again").for_recreated_topic());
+                state.ask_reset(
+                    Reset::because("the topic was deleted and created again").for_recreated_topic(),
+                );
             }
             self.touch(lane);
         }
@@ -409,8 +418,10 @@ impl Engine {
 
     /// KIP-951: the answer names the new leader. Applied only if it is newer and its node is known or told.
     pub(super) fn apply_leader_hint(&mut self, lane: LaneId, answer: &PartitionAnswer, endpoints: &[Broker]) {
-        let is_hint = matches!(answer.error, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
-        let Some((leader, epoch)) = answer.current_leader.filter(|(leader, epoch)| is_hint && leader.0 >= 0 && *epoch >= 0)
+        let is_hint =
+            matches!(answer.error, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
+        let Some((leader, epoch)) =
+            answer.current_leader.filter(|(leader, epoch)| is_hint && leader.0 >= 0 && *epoch >= 0)
         else {
             return;
         };
@@ -441,8 +452,11 @@ impl Engine {
             return;
         }
         let now = self.now;
-        let is_lost = self.cluster.nodes.iter().all(|(_, node)| node.failures > 0 && node.connection.is_none());
-        if is_lost && (self.config.metadata_recovery == MetadataRecovery::Rebootstrap || !self.cluster.is_known) {
+        let is_lost =
+            self.cluster.nodes.iter().all(|(_, node)| node.failures > 0 && node.connection.is_none());
+        if is_lost
+            && (self.config.metadata_recovery == MetadataRecovery::Rebootstrap || !self.cluster.is_known)
+        {
             self.cluster.add_bootstrap();
         }
         let best = self

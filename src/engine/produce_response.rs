@@ -134,7 +134,8 @@ impl Engine {
         } else {
             None
         };
-        let append_time = Some(answer.log_append_time_ms).filter(|time| *time >= 0 && deduplicated != Some(true));
+        let append_time =
+            Some(answer.log_append_time_ms).filter(|time| *time >= 0 && deduplicated != Some(true));
         let news = Acknowledged {
             base_offset,
             log_append_time_ms: append_time,
@@ -264,7 +265,8 @@ impl Engine {
         if stamp.is_none() || (in_doubt && (is_head || state.reset.is_some())) {
             self.refused(lane, place, answer);
         } else if is_head {
-            self.lanes[lane.index()].ask_reset(Reset::because("the broker does not know the head's predecessor"));
+            self.lanes[lane.index()]
+                .ask_reset(Reset::because("the broker does not know the head's predecessor"));
             self.try_again(lane, place, cause, Pace::Free);
         } else {
             self.try_again(lane, place, cause, Pace::Free);

@@ -10,10 +10,10 @@
 use std::sync::Arc;
 
 use crate::accumulator::producer_batch::split;
+use crate::engine::action::{Acknowledged, BatchOutcome};
 use crate::engine::lane::{Fate, Lane, Reset, WindowBatch};
 use crate::engine::producer_id_state::LAST_CLEAN_EPOCH;
 use crate::engine::{Action, Engine, Observation};
-use crate::engine::action::{Acknowledged, BatchOutcome};
 use crate::error::Cause;
 use crate::identifiers::{LaneId, ProducerIdentity};
 use crate::time::Instant;
@@ -58,7 +58,11 @@ impl Engine {
             .iter()
             .filter(|batch| {
                 batch.is_pending()
-                    && if batch.told { batch.late_deadline(delivery, late) <= now } else { batch.deadline(delivery) <= now }
+                    && if batch.told {
+                        batch.late_deadline(delivery, late) <= now
+                    } else {
+                        batch.deadline(delivery) <= now
+                    }
             })
             .map(|batch| (batch.batch.number, batch.batch.first_record))
             .collect();
@@ -72,7 +76,8 @@ impl Engine {
                 self.abandon(lane, place);
                 continue;
             }
-            let cause = Cause::DeliveryTimeout { waited: now.since(batch.batch.created_at), last: batch.last_code };
+            let cause =
+                Cause::DeliveryTimeout { waited: now.since(batch.batch.created_at), last: batch.last_code };
             if batch.may_be_in_the_log() {
                 self.end_in_doubt(lane, place, cause, Late::Resend);
             } else {
@@ -83,7 +88,8 @@ impl Engine {
 
     /// The batch is in the log.
     pub(super) fn end_acknowledged(&mut self, lane: LaneId, place: usize, news: Acknowledged) {
-        let gate_was_open = self.lanes[lane.index()].window[place].open.is_some_and(|open| open.gate_was_open);
+        let gate_was_open =
+            self.lanes[lane.index()].window[place].open.is_some_and(|open| open.gate_was_open);
         let told = self.lanes[lane.index()].window[place].told;
         if told {
             self.stats.late_acknowledgements += 1;
@@ -125,13 +131,17 @@ impl Engine {
         let attempts = state.window[place].attempts;
         if state.is_proven_present(place) {
             let stamp = state.window[place].stamp.map(|stamp| (stamp.identity, stamp.base.to_wire()));
-            self.end_acknowledged(lane, place, Acknowledged {
-                base_offset: None,
-                log_append_time_ms: None,
-                stamp,
-                attempts,
-                deduplicated: None,
-            });
+            self.end_acknowledged(
+                lane,
+                place,
+                Acknowledged {
+                    base_offset: None,
+                    log_append_time_ms: None,
+                    stamp,
+                    attempts,
+                    deduplicated: None,
+                },
+            );
             return;
         }
         if state.is_proven_absent(place) {
@@ -184,7 +194,11 @@ impl Engine {
     /// The only door to a batch's end: exactly one outcome \[OUT-5\].
     fn resolve(&mut self, lane: LaneId, place: usize, fate: Fate, outcome: BatchOutcome) {
         let batch = &mut self.lanes[lane.index()].window[place];
-        assert!(batch.is_pending(), "[OUT-5] batch {:?} of lane {lane} was resolved twice", batch.batch.number);
+        assert!(
+            batch.is_pending(),
+            "[OUT-5] batch {:?} of lane {lane} was resolved twice",
+            batch.batch.number
+        );
         batch.fate = fate;
         batch.open = None;
         batch.doubt = None;
@@ -236,7 +250,13 @@ impl Engine {
         state.recovering = false;
         self.stats.lane_resets += 1;
         let (topic, partition) = (Arc::clone(&state.topic), state.partition);
-        self.observe(|| Observation::LaneReset { lane, topic, partition, reason: reason_of(&reset), identity });
+        self.observe(|| Observation::LaneReset {
+            lane,
+            topic,
+            partition,
+            reason: reason_of(&reset),
+            identity,
+        });
     }
 
     /// What can be settled without resending: proofs of absence, and everything after a topic was made anew.
@@ -321,13 +341,18 @@ impl Engine {
         keep: impl Fn(u32) -> bool,
     ) {
         let compression = self.config.compression;
-        let parts = match split(&self.lanes[lane.index()].window[place].batch, compression, target_bytes, keep) {
-            Ok(parts) => parts,
-            Err(error) => {
-                self.end_without_the_log(lane, place, Cause::Compression(format!("{cause}; {error}").into()));
-                return;
-            }
-        };
+        let parts =
+            match split(&self.lanes[lane.index()].window[place].batch, compression, target_bytes, keep) {
+                Ok(parts) => parts,
+                Err(error) => {
+                    self.end_without_the_log(
+                        lane,
+                        place,
+                        Cause::Compression(format!("{cause}; {error}").into()),
+                    );
+                    return;
+                }
+            };
         self.stats.batches_split += 1;
         if self.is_observed {
             let (batch, parts) = (self.batch_name(lane, place), parts.len());

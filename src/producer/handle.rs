@@ -162,11 +162,13 @@ impl Producer {
             if !self.shared.is_open() {
                 return Err(Error::Closed);
             }
-            if matches!(&*self.shared.readiness.lock().unwrap_or_else(PoisonError::into_inner), Some(Ok(()))) {
+            if matches!(&*self.shared.readiness.lock().unwrap_or_else(PoisonError::into_inner), Some(Ok(())))
+            {
                 return Ok(());
             }
             if until(&self.shared, deadline, changed).await.is_none() {
-                let servers: Vec<String> = self.config().bootstrap_servers.iter().map(ToString::to_string).collect();
+                let servers: Vec<String> =
+                    self.config().bootstrap_servers.iter().map(ToString::to_string).collect();
                 return Err(Error::NotReady {
                     bootstrap: servers.join(",").into(),
                     waited: self.shared.environment.now().since(begun),
@@ -187,7 +189,8 @@ impl Producer {
     /// Dropping the future changes nothing.
     pub async fn topic(&self, name: &str) -> Result<TopicHandle, Error> {
         let topic = self.topic_by_name(name)?;
-        let mut sending = Sending { shared: &self.shared, topic: &topic, record: Record::to(""), callback: None };
+        let mut sending =
+            Sending { shared: &self.shared, topic: &topic, record: Record::to(""), callback: None };
         sending.look_up().await?;
         Ok(TopicHandle { producer: self.clone(), topic })
     }

@@ -192,7 +192,9 @@ impl Sending<'_> {
                 Ok(())
             }
             Some(None) => Err(Error::Closed),
-            None if self.shared.is_open() => Err(self.full(bytes, self.shared.environment.now().since(begun))),
+            None if self.shared.is_open() => {
+                Err(self.full(bytes, self.shared.environment.now().since(begun)))
+            }
             None => Err(Error::Closed),
         }
     }
@@ -265,7 +267,12 @@ impl Sending<'_> {
         if let (Some(view), Some(partition)) = (view.as_ref(), self.record.partition)
             && !view.lanes.is_empty()
         {
-            return Error::UnknownPartition { topic, partition, partition_count: view.partition_count(), waited };
+            return Error::UnknownPartition {
+                topic,
+                partition,
+                partition_count: view.partition_count(),
+                waited,
+            };
         }
         let code = self.topic.answer().error;
         let detail = match code {

@@ -221,7 +221,8 @@ impl Shared {
 
     /// As [`Self::seal`], for the driver: it never compresses much, and needs no signal for what it takes next.
     pub(crate) fn seal_for_driver(self: &Arc<Self>, lane: &Arc<Lane>, job: SealJob) {
-        let is_large = self.config.compression != Compression::None && job.body_bytes > DRIVER_COMPRESSION_BYTES;
+        let is_large =
+            self.config.compression != Compression::None && job.body_bytes > DRIVER_COMPRESSION_BYTES;
         let job = if is_large {
             match self.compression.offer(self, lane, job) {
                 Ok(()) => return,

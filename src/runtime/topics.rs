@@ -147,7 +147,12 @@ impl TopicShared {
     }
 
     /// The partition for a record. User code runs here, under no lock (K13).
-    pub(crate) fn choose(&self, config: &ProducerConfig, view: &TopicView, record: &Record<'_>) -> Result<Choice, Error> {
+    pub(crate) fn choose(
+        &self,
+        config: &ProducerConfig,
+        view: &TopicView,
+        record: &Record<'_>,
+    ) -> Result<Choice, Error> {
         let fixed = |partition| Ok(Choice { partition, is_sticky: false });
         if let Some(partition) = record.partition {
             return fixed(partition);
@@ -173,7 +178,13 @@ impl TopicShared {
     }
 
     /// A keyless record went in: perhaps the next one goes elsewhere (KIP-794).
-    pub(crate) fn keyless_appended(&self, config: &ProducerConfig, view: &TopicView, partition: i32, appended: Appended) {
+    pub(crate) fn keyless_appended(
+        &self,
+        config: &ProducerConfig,
+        view: &TopicView,
+        partition: i32,
+        appended: Appended,
+    ) {
         let point = if appended.is_full { SwitchPoint::Clean } else { SwitchPoint::HalfFilled };
         self.sticky.record_appended(partition, appended.grown_bytes, point, config.batch_size, || {
             let table = if config.partitioner_adaptive { view.load() } else { None };

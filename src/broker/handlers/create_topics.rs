@@ -46,7 +46,10 @@ struct Created {
     settings: BTreeMap<String, String>,
 }
 
-pub(super) fn decode(reader: &mut RequestReader<'_>, _version: i16) -> Result<CreateTopicsRequest, WireError> {
+pub(super) fn decode(
+    reader: &mut RequestReader<'_>,
+    _version: i16,
+) -> Result<CreateTopicsRequest, WireError> {
     let topics = reader.array(9, |reader| {
         let name = reader.string()?;
         let partitions = reader.i32()?;

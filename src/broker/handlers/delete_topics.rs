@@ -15,7 +15,10 @@ pub(super) struct DeleteTopicsRequest {
     pub(super) names: Vec<String>,
 }
 
-pub(super) fn decode(reader: &mut RequestReader<'_>, _version: i16) -> Result<DeleteTopicsRequest, WireError> {
+pub(super) fn decode(
+    reader: &mut RequestReader<'_>,
+    _version: i16,
+) -> Result<DeleteTopicsRequest, WireError> {
     let names = reader.array(1, |reader| reader.string())?;
     reader.i32()?;
     reader.skip_tags()?;

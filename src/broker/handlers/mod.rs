@@ -145,7 +145,8 @@ pub fn decode(frame: &Bytes, caps: &BTreeMap<i16, i16>) -> Result<Request, Reply
         Ok(Err(reply)) => return Err(reply),
         Err(error) => return Err(Reply::Close(format!("the header of a request cannot be read: {error}"))),
     };
-    let mut body = Reader::new(name_of(header.api), rest(&mut reader)).flexible(header.api.is_flexible(header.version));
+    let mut body =
+        Reader::new(name_of(header.api), rest(&mut reader)).flexible(header.api.is_flexible(header.version));
     let mut fields = RequestReader { reader: &mut body, elements_left: MAX_ELEMENTS };
     let version = header.version;
     let decoded = match header.api {
@@ -243,7 +244,9 @@ pub fn handle(cluster: &mut Cluster, request: &Request, context: &RequestContext
 fn process(cluster: &mut Cluster, request: &Request, context: &RequestContext<'_>) -> Reply {
     let header = &request.header;
     match &request.body {
-        Body::Produce(_) if header.version < FIRST_SERVED_PRODUCE => refuse(request, ErrorCode::UNSUPPORTED_VERSION),
+        Body::Produce(_) if header.version < FIRST_SERVED_PRODUCE => {
+            refuse(request, ErrorCode::UNSUPPORTED_VERSION)
+        }
         Body::Produce(body) => produce::handle(cluster, header, body, context),
         Body::Fetch(body) => fetch::handle(cluster, header, body, context),
         Body::ListOffsets(body) => Reply::Answer(list_offsets::handle(cluster, header, body)),

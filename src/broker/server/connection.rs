@@ -107,7 +107,10 @@ async fn answer_to(frame: Bytes, shared: &Shared, advertised: &HostPort) -> Resu
     };
     let Handled { reply, delay, loses_answer, events } = handled;
     let wakes = events.iter().any(|event| {
-        matches!(event.kind, EventKind::Appended | EventKind::TopicDeleted | EventKind::RetentionTruncated { .. })
+        matches!(
+            event.kind,
+            EventKind::Appended | EventKind::TopicDeleted | EventKind::RetentionTruncated { .. }
+        )
     });
     if wakes {
         shared.appends.send_modify(|count| *count = count.wrapping_add(1));
