@@ -7,7 +7,7 @@
 #   scripts/kafka-node.sh --version V --dir DIR --role zookeeper --port P
 #
 # Everything listens on loopback. DIR holds server.properties, data and nothing else of ours; run again with the same
-# DIR, the node comes back with its data. KAFKA_HEAP (512m) and KAFKA_LOG_LEVEL (info) may be set.
+# DIR, the node comes back with its data. KAFKA_HEAP (512m), KAFKA_LOG_LEVEL (info) and KAFKA_ARCHIVE may be set.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -39,14 +39,19 @@ jars=$("$root/scripts/kafka-jars.sh" "$version")
 heap=${KAFKA_HEAP:-512m}
 mkdir -p "$dir"
 
-# The serial collector: several nodes share few cores here, and their heaps are small.
+# The serial collector and the first compiler only: several small nodes share few cores here, and start in half the time.
 jvm=(
-  java "-Xmx$heap" -Xms64m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true
+  java -XX:TieredStopAtLevel=1
+  "-Xmx$heap" -Xms64m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true
   "-Dorg.slf4j.simpleLogger.defaultLogLevel=${KAFKA_LOG_LEVEL:-info}"
   -Dorg.slf4j.simpleLogger.showDateTime=true "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"
   -Dorg.slf4j.simpleLogger.showThreadName=false
   -cp "$jars/*"
 )
+
+# Loaded classes, kept on disk by a node that ended in order under KAFKA_ARCHIVE=1: another third of the start.
+archive=$jars/node.jsa
+[ ! -f "$archive" ] || jvm+=("-XX:SharedArchiveFile=$archive")
 
 if [ "$role" = zookeeper ]; then
   cat >"$dir/zoo.cfg" <<END
@@ -101,4 +106,5 @@ if [ -z "$zookeeper" ] && [ ! -f "$dir/data/meta.properties" ]; then
   KAFKA_LOG_LEVEL=warn "${jvm[@]}" kafka.tools.StorageTool format -t ZmFjdGV1ci1sb2NhbC0wMQ -c "$dir/server.properties" >"$dir/format.log" 2>&1 ||
     { cat "$dir/format.log" >&2; die "StorageTool could not format $dir/data"; }
 fi
+if [ -n "${KAFKA_ARCHIVE:-}" ] && [ ! -f "$archive" ]; then jvm+=("-XX:ArchiveClassesAtExit=$archive"); fi
 exec "${jvm[@]}" kafka.Kafka "$dir/server.properties"

@@ -41,6 +41,11 @@ for version in $KAFKA_VERSIONS; do
   [ $# -gt 0 ] || filters+=("on_${version//./_}")
   scripts/kafka-jars.sh "$version" >/dev/null
   scripts/kafka-tool.sh "$version" topics --version >/dev/null
+  # The tests start some forty nodes; one start and orderly end beforehand makes each of them three times cheaper.
+  if [ ! -f "$(scripts/kafka-jars.sh "$version")/node.jsa" ]; then
+    { KAFKA_ARCHIVE=1 scripts/kafka.sh up --version "$version" --port 19500 && scripts/kafka.sh down; } >/dev/null 2>&1 ||
+      echo "test-kafka.sh: no class archive for $version; nodes start more slowly"
+  fi
 done
 
 # Optimised, because 200,000 records per fault must not take longer than the faults; but without the link-time

@@ -4,6 +4,15 @@
 //! against a real Kafka when `FACTEUR_KAFKA_BOOTSTRAP` names one. Not here: the state machines' own tests, which stand
 //! beside them in `src/broker`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::doc_markdown,
+    reason = "helpers of tests may panic: it fails the test that called them"
+)]
+
 #[path = "broker/batch.rs"]
 mod batch;
 #[path = "broker/client.rs"]

@@ -88,7 +88,7 @@ impl Client {
         Ok(metadata::decode_response(version, body)?)
     }
 
-    /// One topic's partitions and leaders. A topic that was just created may have none yet: asked again a few times.
+    /// One topic's partitions and leaders.
     ///
     /// # Errors
     ///
@@ -98,6 +98,35 @@ impl Client {
     ///
     /// As [`Self::metadata`].
     pub async fn topic(&mut self, name: &str) -> Result<Topic, Failure> {
+        let code = match self.find_topic(name).await? {
+            Ok(topic) => return Ok(topic),
+            Err(code) => code,
+        };
+        let message = if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION {
+            format!(
+                "topic {name:?} does not exist on {}. `facteur topics list` shows those that do; `facteur topics create \
+                 {name}` makes it",
+                self.bootstrap
+            )
+        } else {
+            format!(
+                "topic {name:?} cannot be used now: {code}. Try again, or look at `facteur topics describe {name}`"
+            )
+        };
+        Err(Failure::new(Exit::CheckFailed, message))
+    }
+
+    /// One topic's partitions and leaders, or the code that says why there are none after four refreshes (B17): a topic
+    /// that was just created may have no leaders yet.
+    ///
+    /// # Errors
+    ///
+    /// If the broker does not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::metadata`].
+    pub async fn find_topic(&mut self, name: &str) -> Result<Result<Topic, ErrorCode>, Failure> {
         let mut last = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
         for attempt in 0..METADATA_ATTEMPTS {
             if attempt > 0 {
@@ -107,20 +136,10 @@ impl Client {
             let Some(topic) = answer.topics.into_iter().find(|topic| topic.name == name) else { continue };
             last = topic.error;
             if topic.error.is_none() && topic.partitions.iter().all(|partition| partition.leader.is_some()) {
-                return Ok(topic);
+                return Ok(Ok(topic));
             }
         }
-        let message = match last {
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => format!(
-                "topic {name:?} does not exist on {}. `facteur topics list` shows those that do; `facteur topics create \
-                 {name}` makes it",
-                self.bootstrap
-            ),
-            other => format!(
-                "topic {name:?} cannot be used now: {other}. Try again, or look at `facteur topics describe {name}`"
-            ),
-        };
-        Err(Failure::new(Exit::CheckFailed, message))
+        Ok(Err(if last.is_none() { ErrorCode::LEADER_NOT_AVAILABLE } else { last }))
     }
 
     /// Creates topics.

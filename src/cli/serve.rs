@@ -122,6 +122,7 @@ fn settings(arguments: &ServeArguments) -> Result<LabSettings, Failure> {
         default_topic: arguments.topic.clone(),
         environment,
         most_calls: usize::from(arguments.max_calls.max(1)),
+        ..LabSettings::default()
     })
 }
 

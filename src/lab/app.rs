@@ -17,6 +17,7 @@ use crate::lab::guard;
 use crate::lab::producers::Producers;
 use crate::lab::profile::Profile;
 use crate::lab::routes;
+use crate::lab::running::LabSettings;
 use crate::lab::status_store::StatusStore;
 
 /// What both ports share.
@@ -38,13 +39,13 @@ pub struct Shared {
 
 impl Shared {
     /// Nothing is ready yet.
-    pub fn new(default_topic: String, most_calls: usize, is_loopback_only: bool) -> Self {
+    pub fn new(settings: &LabSettings) -> Self {
         Self {
-            statuses: Arc::default(),
-            calls: Arc::new(Semaphore::new(most_calls)),
-            most_calls,
-            default_topic,
-            is_loopback_only,
+            statuses: Arc::new(StatusStore::with_capacity(settings.status_capacity)),
+            calls: Arc::new(Semaphore::new(settings.most_calls)),
+            most_calls: settings.most_calls,
+            default_topic: settings.default_topic.clone(),
+            is_loopback_only: settings.listen.is_loopback(),
             is_draining: AtomicBool::new(false),
             readiness: Mutex::default(),
         }

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::cli::client::Client;
 use crate::config::Acks;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
+use crate::lab::clock;
 use crate::lab::environment::{ProducerEnvironment, acks_name};
 use crate::lab::profile::{Mode, Profile};
 use crate::lab::send_parameters::PartitionerName;
@@ -40,6 +42,7 @@ pub struct Producers {
 #[derive(Debug)]
 pub struct VariantProducer {
     producer: Producer,
+    bootstrap: String,
     topics: Mutex<BTreeMap<String, TopicHandle>>,
 }
 
@@ -73,7 +76,11 @@ impl Producers {
             return Ok(Arc::clone(producer));
         }
         let producer = Producer::from_properties(self.properties(variant))?;
-        let producer = Arc::new(VariantProducer { producer, topics: Mutex::default() });
+        let producer = Arc::new(VariantProducer {
+            producer,
+            bootstrap: self.bootstrap.clone(),
+            topics: Mutex::default(),
+        });
         made.push((variant, Arc::clone(&producer)));
         Ok(producer)
     }
@@ -161,7 +168,8 @@ impl VariantProducer {
         lock(&self.topics).get(name).cloned()
     }
 
-    /// Resolves a topic and connects to its leaders.
+    /// Resolves a topic and connects to its leaders. A topic that the cluster does not have is said after four
+    /// refreshes (B17, D-28); the producer itself would wait for it to appear.
     ///
     /// # Errors
     ///
@@ -174,7 +182,14 @@ impl VariantProducer {
         if let Some(handle) = self.known_topic(name) {
             return Ok(handle);
         }
-        let handle = self.producer.topic(name).await?;
+        let began = clock::now();
+        let handle = tokio::select! {
+            resolved = self.producer.topic(name) => resolved?,
+            code = is_missing(&self.bootstrap, name) => {
+                let waited = clock::now().since(began);
+                return Err(Error::TopicNotAvailable { topic: name.into(), waited, code: Some(code), detail: None });
+            }
+        };
         let mut topics = lock(&self.topics);
         // Existing topics only, so a caller cannot fill this with made-up names; a huge cluster can, hence the bound.
         if topics.len() >= MOST_TOPICS {
@@ -183,6 +198,17 @@ impl VariantProducer {
         topics.insert(name.to_owned(), handle.clone());
         Ok(handle)
     }
+}
+
+/// Completes once the cluster has said four times that it does not have the topic, and never otherwise.
+async fn is_missing(bootstrap: &str, name: &str) -> ErrorCode {
+    if let Ok(mut client) = Client::connect(bootstrap, MAX_BLOCK).await
+        && let Ok(Err(code)) = client.find_topic(name).await
+        && code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    {
+        return code;
+    }
+    std::future::pending().await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

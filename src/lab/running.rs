@@ -21,7 +21,8 @@ use crate::lab::embedded::{EmbeddedBroker, EmbeddedSettings};
 use crate::lab::environment::ProducerEnvironment;
 use crate::lab::producers::Producers;
 use crate::lab::profile::{Mode, Profile};
-use crate::lab::server::Server;
+use crate::lab::server::{HEADER_TIMEOUT, Server};
+use crate::lab::status_store::CAPACITY;
 use crate::lab::tasks;
 use crate::producer::CloseReport;
 
@@ -48,6 +49,10 @@ pub struct LabSettings {
     pub environment: ProducerEnvironment,
     /// Send calls at once, over both ports.
     pub most_calls: usize,
+    /// Status entries (D-64).
+    pub status_capacity: usize,
+    /// Time for a request's head to arrive.
+    pub header_timeout: Duration,
 }
 
 impl Default for LabSettings {
@@ -63,6 +68,8 @@ impl Default for LabSettings {
             default_topic: "bhf-transactions".to_owned(),
             environment: ProducerEnvironment::default(),
             most_calls: 1024,
+            status_capacity: CAPACITY,
+            header_timeout: HEADER_TIMEOUT,
         }
     }
 }
@@ -156,11 +163,7 @@ impl RunningLab {
                 (Some(broker), bootstrap)
             }
         };
-        let shared = Arc::new(Shared::new(
-            settings.default_topic.clone(),
-            settings.most_calls,
-            settings.listen.is_loopback(),
-        ));
+        let shared = Arc::new(Shared::new(&settings));
         let mut facades = Vec::new();
         let mut servers = Vec::new();
         for (profile, (listener, address)) in [(Profile::Java, java), (Profile::Librdkafka, librdkafka)] {
@@ -169,7 +172,12 @@ impl RunningLab {
                 producers.get(producers.standard(mode)).map_err(StartError::Producer)?;
             }
             let facade = Arc::new(Facade { profile, producers, shared: Arc::clone(&shared) });
-            servers.push(Server::start(listener, address, router(Arc::clone(&facade))));
+            servers.push(Server::start(
+                listener,
+                address,
+                router(Arc::clone(&facade)),
+                settings.header_timeout,
+            ));
             facades.push(facade);
         }
         // Ends when every producer is ready, or with the lab: `stop` aborts it.

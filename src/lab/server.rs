@@ -47,9 +47,14 @@ pub struct Server {
 
 impl Server {
     /// Serves a listener; [`Self::stop`] ends it.
-    pub fn start(listener: TcpListener, address: SocketAddr, router: Router) -> Self {
+    pub fn start(
+        listener: TcpListener,
+        address: SocketAddr,
+        router: Router,
+        header_timeout: Duration,
+    ) -> Self {
         let (stop, stopping) = watch::channel(None);
-        let accepting = tasks::spawn(accept_until_stopped(listener, router, stopping));
+        let accepting = tasks::spawn(accept_until_stopped(listener, router, header_timeout, stopping));
         Self { address, stop, accepting }
     }
 
@@ -76,6 +81,7 @@ impl Server {
 async fn accept_until_stopped(
     listener: TcpListener,
     router: Router,
+    header_timeout: Duration,
     mut stopping: watch::Receiver<Option<Duration>>,
 ) -> bool {
     let connections = GracefulShutdown::new();
@@ -85,7 +91,7 @@ async fn accept_until_stopped(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _peer)) => {
-                    let connection = serve_connection(stream, router.clone(), &connections);
+                    let connection = serve_connection(stream, router.clone(), header_timeout, &connections);
                     // Ends with its connection, which the timeouts and the watcher of the drain bound.
                     drop(tasks::spawn(async move {
                         connection.await;
@@ -113,6 +119,7 @@ async fn stopped(stopping: &mut watch::Receiver<Option<Duration>>) -> Duration {
 fn serve_connection(
     stream: TcpStream,
     router: Router,
+    header_timeout: Duration,
     connections: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + 'static {
     // Answers are small and written at once: waiting for more would only delay them.
@@ -120,7 +127,7 @@ fn serve_connection(
     let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(header_timeout)
         .max_headers(MOST_HEADERS)
         .max_buf_size(LARGEST_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);

@@ -14,9 +14,9 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse,
-    ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, ProduceRequest,
-    ProduceResponse, RequestHeader, ResponseHeader, TopicName,
+    DeleteTopicsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse,
+    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
+    MetadataResponse, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
@@ -34,11 +34,20 @@ fn topic(name: &str) -> TopicName {
 /// Sends a request written by `kafka-protocol` and lets it read the whole answer.
 async fn ask<Q, R>(client: &mut Client, api: ApiKey, version: i16, request: &Q) -> R
 where
-    Q: Encodable + HeaderVersion,
+    Q: Encodable + HeaderVersion + Sync,
+    R: Decodable + HeaderVersion,
+{
+    ask_code(client, api.code(), version, request).await
+}
+
+/// As [`ask`], for an API that our own client does not speak.
+async fn ask_code<Q, R>(client: &mut Client, api: i16, version: i16, request: &Q) -> R
+where
+    Q: Encodable + HeaderVersion + Sync,
     R: Decodable + HeaderVersion,
 {
     let header = RequestHeader::default()
-        .with_request_api_key(api.code())
+        .with_request_api_key(api)
         .with_request_api_version(version)
         .with_correlation_id(77)
         .with_client_id(Some(text("oracle")));
@@ -47,12 +56,13 @@ where
     request.encode(&mut frame, version).unwrap();
     client.send_raw(&u32::try_from(frame.len()).unwrap().to_be_bytes()).await;
     client.send_raw(&frame).await;
-    let mut answer: Bytes = client.receive().await.unwrap_or_else(|| panic!("{api:?} {version}: closed"));
+    let mut answer: Bytes =
+        client.receive().await.unwrap_or_else(|| panic!("API {api} version {version}: closed"));
     let header = ResponseHeader::decode(&mut answer, R::header_version(version)).unwrap();
     assert_eq!(header.correlation_id, 77);
-    let response =
-        R::decode(&mut answer, version).unwrap_or_else(|error| panic!("{api:?} {version}: {error}"));
-    assert!(answer.is_empty(), "{api:?} {version}: {} bytes too many", answer.len());
+    let response = R::decode(&mut answer, version)
+        .unwrap_or_else(|error| panic!("API {api} version {version}: {error}"));
+    assert!(answer.is_empty(), "API {api} version {version}: {} bytes too many", answer.len());
     response
 }
 
@@ -163,7 +173,8 @@ async fn an_independent_codec_understands_every_version_of_records_and_ids() {
             .with_client_software_name(text(if version >= 3 { "oracle" } else { "" }))
             .with_client_software_version(text(if version >= 3 { "1.0" } else { "" }));
         let answer: ApiVersionsResponse = ask(&mut client, ApiKey::ApiVersions, version, &request).await;
-        assert_eq!((answer.error_code, answer.api_keys.len()), (0, ApiKey::ALL.len()));
+        assert_eq!((answer.error_code, answer.api_keys.len()), (0, ApiKey::ALL.len() + 1));
+        assert!(answer.api_keys.iter().any(|range| range.api_key == 10), "librdkafka's lz4 depends on it");
     }
 }
 
@@ -224,6 +235,18 @@ async fn old_produce_is_refused_and_other_unknown_versions_close() {
 
     assert_eq!(answer.i16().unwrap(), 35);
     assert!(client.ask(ApiKey::Produce, 12, body).await.is_none());
+}
+
+// A consumer with a group must be told to try later, on a connection that stays open.
+#[tokio::test]
+async fn there_is_no_group_coordinator_yet() {
+    let broker = broker_with(&[]).await;
+    let mut client = Client::connect(&broker.bootstrap()).await;
+    for version in 0..=2 {
+        let request = FindCoordinatorRequest::default().with_key(text("group"));
+        let answer: FindCoordinatorResponse = ask_code(&mut client, 10, version, &request).await;
+        assert_eq!(answer.error_code, 15);
+    }
 }
 
 // A lab lowers what the broker speaks, so that a protocol analyser can read it.

@@ -22,7 +22,7 @@ use kafka_protocol::protocol::StrBytes;
 use crate::admin::Connection;
 
 /// How long a node may take to listen, a cluster to agree, a replica to catch up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Versions that every broker from 2.8 to 4.4 speaks.
 const METADATA_VERSION: i16 = 9;
 const CREATE_TOPICS_VERSION: i16 = 5;

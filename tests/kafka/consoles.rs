@@ -121,19 +121,26 @@ pub fn console_producer(cluster: &Cluster, topic: &str, keys: &[String]) {
     run(&mut command, input);
 }
 
-/// `kafka-dump-log`: the batches of one partition on one node, as Kafka itself reads its files.
-pub fn dump_log(cluster: &Cluster, node: i32, topic: &str, partition: i32) -> Vec<ReadBatch> {
-    let segments = cluster.segments(node, topic, partition);
-    assert!(!segments.is_empty(), "node {node} has a log of {topic}-{partition}");
-    let files: Vec<String> = segments.iter().map(|path| path.display().to_string()).collect();
+/// `kafka-dump-log`: the batches of a topic on one node, as Kafka itself reads its files, by partition and offset.
+pub fn dump_log(cluster: &Cluster, node: i32, topic: &str, partitions: i32) -> Vec<ReadBatch> {
+    let segments = (0..partitions).flat_map(|partition| cluster.segments(node, topic, partition));
+    let files: Vec<String> = segments.map(|path| path.display().to_string()).collect();
+    assert!(!files.is_empty(), "node {node} has a log of {topic}");
     let mut command = Command::new(script("kafka-tool.sh"));
     command.args([cluster.setup.version, "dump-log", "--files", &files.join(",")]);
     let output = run(&mut command, String::new());
-    stdout(&output)
-        .lines()
-        .filter(|line| line.starts_with("baseOffset:"))
-        .map(|line| dumped(partition, line))
-        .collect()
+    let mut partition = -1;
+    let mut batches = Vec::new();
+    for line in stdout(&output).lines() {
+        // Each file is announced by its path, …/TOPIC-PARTITION/OFFSET.log.
+        if let Some(path) = line.strip_prefix("Dumping ") {
+            let directory = path.rsplit('/').nth(1).and_then(|name| name.rsplit('-').next());
+            partition = number(directory.unwrap_or_else(|| panic!("no partition in {line}")));
+        } else if line.starts_with("baseOffset:") {
+            batches.push(dumped(partition, line));
+        }
+    }
+    batches
 }
 
 /// One line of the dump: `name: value` pairs, all on one line.

@@ -10,7 +10,7 @@ use facteur::{Header, Record};
 
 use crate::cluster::{Cluster, Setup};
 use crate::consoles::{Line, console_consumer, console_producer, dump_log, kcat, lines_of, sha256};
-use crate::reader::{Log, ReadBatch};
+use crate::reader::Log;
 use crate::workload::{now_ms, producer};
 
 const RECORDS: i64 = 100_000;
@@ -140,10 +140,7 @@ fn send(cluster: &Cluster, topic: &str, codec: &str) -> SentRecords {
 
 /// Three witnesses of each batch's identity: Kafka's dump of its files, our Fetch, and what the producer told.
 fn identities_are_confirmed(cluster: &Cluster, topic: &str, log: &Log, told: &[(i32, i64, i64, i16, i32)]) {
-    let mut dumped: Vec<ReadBatch> = Vec::new();
-    for partition in 0..PARTITIONS {
-        dumped.extend(dump_log(cluster, 1, topic, partition));
-    }
+    let dumped = dump_log(cluster, 1, topic, PARTITIONS);
     assert_eq!(dumped, log.batches, "Kafka's dump and our reader see the same batches");
     for (partition, offset, producer_id, epoch, base_sequence) in told {
         let next =
