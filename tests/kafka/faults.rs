@@ -77,6 +77,32 @@ fn answers_lost_and_retries_recognised_on_4_4_0_with_three_nodes() {
     answers_lost(THREE_NODES);
 }
 
+// The control: without idempotence the same fault must repeat records. Fails if the relay does not do what it says or
+// the oracle cannot see a repetition in a real log; then every other test here would pass for nothing.
+#[test]
+#[ignore = "needs a real Kafka, Java and kcat: run scripts/test-kafka.sh"]
+fn answers_lost_without_idempotence_repeat_records_on_4_4_0() {
+    let cluster = Cluster::start(ONE_NODE);
+    let topic = "answers-lost-plain";
+    cluster.create_topic(topic, LANES, &[]);
+    let relays: Vec<(i32, Relay)> =
+        cluster.ports().into_iter().map(|(id, port)| (id, Relay::start(port, None))).collect();
+    let settings: Vec<_> = SETTINGS.iter().copied().chain([("enable.idempotence", "false")]).collect();
+    let producer = producer(&cluster, &relays, &settings);
+
+    let history = under(&producer, topic, Load { minimum: 10_000, burst: 6 }, |_| {
+        for (_, relay) in &relays {
+            relay.drop_answers(1);
+            wait_until("the answer to be lost", || relay.dropped() > 0);
+        }
+    });
+
+    let total = judge(&history.sent, &Log::fetch(&cluster, topic, LANES).logged()).total;
+    println!("control, no idempotence, answer lost once: {total}");
+    assert_eq!((total.acknowledged, total.lost), (total.sent, 0));
+    assert!(total.repeated > 0, "a retry of a stored batch is stored again without idempotence: {total}");
+}
+
 fn leader_killed(setup: Setup) {
     let mut cluster = Cluster::start(setup);
     let topic = "leader-killed";
