@@ -1,7 +1,6 @@
 //! Records arrive: once, in order, by every way of sending.
 
 use std::sync::mpsc;
-use std::time::Duration;
 
 use facteur::broker::{Fault, FaultAction};
 use facteur::{ErrorCode, Header, Outcome, Record};
@@ -56,7 +55,7 @@ async fn every_codec_delivers_in_order() {
     }
 }
 
-// The classic: the broker has appended, its answer is lost. Fails with duplicates if a retry changes its name, with a
+// The classic: the broker has appended, its answer is lost ([IDEM-3], [IDEM-6]). Fails with duplicates if a retry changes its name, with a
 // hole if the window forgets a batch.
 #[tokio::test]
 async fn lost_answers_are_recognised_and_nothing_is_stored_twice() {
@@ -75,12 +74,13 @@ async fn lost_answers_are_recognised_and_nothing_is_stored_twice() {
         let record = Record::to("t").partition(i % 3).value(value.as_bytes());
         deliveries.push(producer.send(record).await.expect("accepted"));
         if i % 50 == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            // So that there are many batches, and something to lose in each.
+            producer.flush().await.expect("flushed");
         }
     }
     for (i, delivery) in deliveries.into_iter().enumerate() {
         let report = delivery.await.expect("delivered in spite of lost answers");
-        assert_eq!(report.offset(), Some(i as i64 / 3));
+        assert_eq!(report.offset(), Some(i64::try_from(i).expect("small") / 3));
     }
 
     assert!(lost >= 5, "only {lost} answers were lost: the test shows nothing");
@@ -115,7 +115,7 @@ async fn retriable_codes_lead_to_one_copy_in_order() {
                     FaultAction::AnswerErrorAfterProcessing(code)
                 };
                 broker.faults().arm(Fault::new(0, action));
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                producer.flush().await.expect("flushed");
             }
             let value = i.to_string();
             deliveries.push(producer.send(Record::to("t").value(value.as_bytes())).await.expect("accepted"));
@@ -131,7 +131,8 @@ async fn retriable_codes_lead_to_one_copy_in_order() {
     }
 }
 
-// A refusal of one batch must not cost its neighbours: the lane starts anew and goes on (C14).
+// A refusal of one batch must not cost its neighbours: the lane starts anew under a fresh identity and goes on (C14,
+// [OUT-1], [IDEM-4]).
 #[tokio::test]
 async fn a_refused_batch_is_rejected_and_the_others_are_delivered() {
     let broker = broker(1).await;

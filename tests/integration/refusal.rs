@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use facteur::broker::{Fault, FaultAction};
 use facteur::{Error, Outcome, Producer, ProducerConfig, Record, TrySendError};
@@ -121,7 +121,7 @@ async fn a_closed_producer_refuses_at_once() {
     broker.stop().await;
 }
 
-// C05: dropping the last handle resolves what is pending; nobody waits for ever.
+// C05, [OUT-5]: dropping the last handle resolves what is pending; nobody waits for ever.
 #[tokio::test]
 async fn dropping_the_producer_resolves_what_is_pending() {
     let broker = broker(1).await;
@@ -191,9 +191,11 @@ fn a_peer_that_is_no_broker_is_recognised() {
         let producer = Producer::new(config).expect("starts");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
 
-        let begun = Instant::now();
         let mut told = String::new();
-        while begun.elapsed() < Duration::from_secs(5) && !told.contains(expected) {
+        for _ in 0..100 {
+            if told.contains(expected) {
+                break;
+            }
             let error = runtime.block_on(producer.ready(Duration::from_millis(50))).expect_err("no broker");
             told = error.to_string();
         }
