@@ -38,9 +38,20 @@ const WORDS: &[(&str, &[&str])] = &[
     ("kafka_protocol::", &["src/wire/api/", "src/broker/handlers/"]),
     (
         "tokio::",
-        &["src/runtime/", "src/producer", "src/broker/server", "src/lab/", "src/chaos/", "src/cli/", "src/bin/"],
+        &[
+            "src/runtime/",
+            "src/producer",
+            "src/broker/server",
+            "src/lab/",
+            "src/chaos/",
+            "src/cli/",
+            "src/bin/",
+        ],
     ),
-    ("std::sync::Mutex", &["src/runtime/", "src/producer", "src/broker/server", "src/lab/", "src/chaos/", "src/cli/"]),
+    (
+        "std::sync::Mutex",
+        &["src/runtime/", "src/producer", "src/broker/server", "src/lab/", "src/chaos/", "src/cli/"],
+    ),
     ("SystemTime::now", &["src/runtime/environment.rs", "src/broker/server", "src/lab/", "src/cli/"]),
     ("Instant::now", &["src/runtime/environment.rs", "src/broker/server", "src/lab/", "src/cli/"]),
 ];
@@ -108,7 +119,9 @@ fn breaches(files: &[(String, String)]) -> Vec<String> {
                 let meet = (name.starts_with("src/engine") && module == "broker")
                     || (name.starts_with("src/broker") && module == "engine");
                 if *layer > own || meet {
-                    found.push(format!("{name}:{line}: layer {own} must not name crate::{module} (layer {layer})"));
+                    found.push(format!(
+                        "{name}:{line}: layer {own} must not name crate::{module} (layer {layer})"
+                    ));
                 }
             }
             for (word, allowed) in WORDS {
@@ -158,15 +171,19 @@ fn no_file_is_longer_than_the_wall() {
 // Each module says what it is before it says anything else.
 #[test]
 fn every_source_file_begins_with_its_purpose() {
-    let silent: Vec<String> =
-        files(&["src"]).into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(name, _)| name).collect();
+    let silent: Vec<String> = files(&["src"])
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//!"))
+        .map(|(name, _)| name)
+        .collect();
     assert!(silent.is_empty(), "a module doc is missing in:\n{}", silent.join("\n"));
 }
 
 // What is not done is an issue or a sentence in the docs, never a note in the code.
 #[test]
 fn no_notes_to_self_are_left() {
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimplemented", "!(")];
+    let marks =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimplemented", "!(")];
     let found: Vec<String> = files(&["src", "tests", "benches", "examples"])
         .iter()
         .flat_map(|(name, text)| {
@@ -201,7 +218,9 @@ fn every_promise_is_cited_in_code_and_in_a_test() {
         assert!(sources.iter().any(|(_, text)| cited(text)), "{mark} is cited nowhere in src/");
         assert!(
             tests.iter().any(|(name, text)| name != "tests/tidy.rs" && cited(text))
-                || sources.iter().any(|(name, text)| cited(text) && (name.contains("tests") || has_tests(text))),
+                || sources
+                    .iter()
+                    .any(|(name, text)| cited(text) && (name.contains("tests") || has_tests(text))),
             "{mark} is cited in no test"
         );
     }
