@@ -62,7 +62,7 @@ fn node_frozen_past_the_request_timeout_on_4_4_0_with_three_nodes() {
     node_frozen(THREE_NODES);
 }
 
-// The batch is stored, its answer is lost with the connection. Fails if the retry is not the same bytes under the same
+// [IDEM-3] The batch is stored, its answer is lost with the connection. Fails if the retry is not the same bytes under the same
 // sequence, for then the broker stores it a second time.
 #[test]
 #[ignore = "needs a real Kafka, Java and kcat: run scripts/test-kafka.sh"]

@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(judge(&acknowledged_three(), &log).total.repeated, 1);
     }
 
-    // Q3. A record that was "certainly not written" must not be there, and neither one that `send` refused.
+    // Q3, [OUT-1]. A record that was "certainly not written" must not be there, and neither one that `send` refused.
     #[test]
     fn rejected_and_refused_records_in_the_log_are_phantoms() {
         let history = vec![sent(0, 0, Told::Rejected), sent(1, 1, Told::Refused), sent(2, 2, Told::Rejected)];
@@ -406,7 +406,7 @@ mod tests {
         assert_eq!(judge(&[sent(0, 0, Told::Acknowledged(Some(0)))], &log).total.corrupted, 1);
     }
 
-    // Q13. A delivery that never resolves is a finding of its own, whatever is in the log.
+    // Q13, [OUT-5]. A delivery that never resolves is a finding of its own, whatever is in the log.
     #[test]
     fn a_record_without_an_outcome_is_stuck() {
         let total = judge(&[sent(0, 0, Told::Nothing)], &[logged(0, 0)]).total;
