@@ -268,6 +268,8 @@ impl Engine {
         }
         self.touch_node(node);
         self.arm_connection(connection);
+        // The end of throttling lets metadata be asked for as well.
+        self.metadata_timer();
     }
 
     fn arm_connection(&mut self, connection: ConnectionId) {

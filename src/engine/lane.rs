@@ -28,10 +28,15 @@ use crate::time::Instant;
 /// At most so many batches from the oldest unresolved to the newest that may be in the log: a broker remembers five.
 pub(crate) const MAX_WINDOW: usize = 5;
 
+/// A batch in doubt is never resent later than this after its first attempt (D-17).
+const LONGEST_DOUBT: Duration = Duration::from_secs(12 * 3600);
+
 /// A batch's present attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
     pub(crate) connection: ConnectionId,
+    /// The leader's epoch as it was known at the send: its success opens the gate for this one and no newer (D-8).
+    pub(crate) leader_epoch: i32,
     pub(crate) gate_was_open: bool,
 }
 
@@ -111,14 +116,18 @@ impl WindowBatch {
         self.batch.number == number && self.batch.first_record == first_record
     }
 
+    /// When the caller is told. Doubt ends earlier than a very long delivery timeout: the broker forgets (D-17).
     pub(crate) fn deadline(&self, delivery_timeout: Duration) -> Instant {
-        self.batch.created_at + delivery_timeout
+        let deadline = self.batch.created_at + delivery_timeout;
+        match self.first_attempt_at {
+            Some(first) if self.may_be_in_the_log() => deadline.min(first + LONGEST_DOUBT),
+            _ => deadline,
+        }
     }
 
     /// Until when the bytes are resent after the caller was told "unknown" (D-5, D-17).
     pub(crate) fn late_deadline(&self, delivery_timeout: Duration, late_resolution: Duration) -> Instant {
-        const LONGEST_DOUBT: Duration = Duration::from_secs(12 * 3600);
-        let late = self.deadline(delivery_timeout) + late_resolution;
+        let late = self.batch.created_at + delivery_timeout + late_resolution;
         self.first_attempt_at.map_or(late, |first| late.min(first + LONGEST_DOUBT))
     }
 }
@@ -209,9 +218,10 @@ impl Lane {
         self.window.iter().position(WindowBatch::is_pending)
     }
 
-    /// Resolved batches leave at the head.
+    /// Resolved batches leave at the head. One that was given up stays while its attempt is open: until then the lane
+    /// must not move to another connection, nor send more than it may (K8, D-10).
     pub(crate) fn trim(&mut self) {
-        while self.window.front().is_some_and(|batch| !batch.is_pending()) {
+        while self.window.front().is_some_and(|batch| !batch.is_pending() && batch.open.is_none()) {
             self.window.pop_front();
         }
         if self.window.is_empty() {

@@ -132,14 +132,18 @@ impl Engine {
 
     fn arm_metadata(&mut self) {
         let refresh = &self.cluster.refresh;
-        let mut at = refresh.last_success + self.config.metadata_max_age;
-        if refresh.is_wanted && !refresh.is_in_flight {
-            at = at.min(refresh.not_before);
+        let soon = Instant::from_nanos(self.now.as_nanos().saturating_add(1));
+        let mut at = Instant::NEVER;
+        if !refresh.is_in_flight && !refresh.is_wanted {
+            at = (refresh.last_success + self.config.metadata_max_age).max(soon);
+        } else if !refresh.is_in_flight && refresh.not_before > self.now {
+            at = refresh.not_before;
         }
+        // Otherwise an answer, a connection or the end of a backoff comes first: a timer would only spin.
         if let Some(wake) = refresh.wake_at {
-            at = at.min(wake);
+            at = at.min(wake.max(soon));
         }
-        self.timers.set(Timer::Metadata, at.max(Instant::from_nanos(self.now.as_nanos().saturating_add(1))));
+        self.timers.set(Timer::Metadata, at);
     }
 
     /// Asks if it is time and somebody can be asked; nodes whose backoff is over are looked at again.

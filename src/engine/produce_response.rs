@@ -10,6 +10,7 @@
 use crate::engine::action::Acknowledged;
 use crate::engine::in_flight_requests::{InFlight, SentBatch};
 use crate::engine::lane::{Attempt, Fate, Reset, broker_cause};
+use crate::engine::partition_sequences::Gate;
 use crate::engine::resolution::Late;
 use crate::engine::{Engine, Observation};
 use crate::error::{AnswerClass, Cause, ErrorCode};
@@ -92,7 +93,9 @@ impl Engine {
             }
             AnswerClass::RejectBatch => self.refused(lane, place, answer),
             AnswerClass::TooLarge => {
-                if self.lanes[lane.index()].window[place].doubt.is_some() {
+                let batch = &self.lanes[lane.index()].window[place];
+                // A batch whose callers know already has no use for children (E8).
+                if batch.doubt.is_some() || batch.told {
                     self.refused(lane, place, answer);
                 } else {
                     self.cut(lane, place, broker_cause(code, answer.message.as_deref()));
@@ -120,7 +123,7 @@ impl Engine {
 
     fn answered_success(&mut self, lane: LaneId, place: usize, attempt: Attempt, answer: &PartitionAnswer) {
         let state = &mut self.lanes[lane.index()];
-        let gate = state.gate_for(attempt.connection);
+        let gate = Gate { connection: attempt.connection, leader_epoch: attempt.leader_epoch };
         let batch = &mut state.window[place];
         let is_duplicate_code = answer.error == ErrorCode::DUPLICATE_SEQUENCE_NUMBER;
         let base_offset = (answer.base_offset >= 0 && !is_duplicate_code).then_some(answer.base_offset);
@@ -233,7 +236,7 @@ impl Engine {
         culprits.sort_unstable_by_key(|(index, _)| *index);
         culprits.dedup_by_key(|(index, _)| *index);
         let all = u32::try_from(culprits.len()).unwrap_or(u32::MAX) >= count;
-        if batch.doubt.is_some() || culprits.is_empty() || all {
+        if batch.doubt.is_some() || batch.told || culprits.is_empty() || all {
             self.refused(lane, place, answer);
             return;
         }
@@ -263,9 +266,9 @@ impl Engine {
         if stamp.is_none() || (in_doubt && (is_head || state.reset.is_some())) {
             self.refused(lane, place, answer);
         } else if is_head {
-            self.lanes[lane.index()]
-                .ask_reset(Reset::because("the broker does not know the head's predecessor"));
-            self.try_again(lane, place, cause, Pace::Free);
+            self.lanes[lane.index()].ask_reset(Reset::because("the broker does not know the head's predecessor"));
+            // A broker that never accepts would otherwise eat an epoch per round trip.
+            self.try_again(lane, place, cause, Pace::Backoff);
         } else {
             self.try_again(lane, place, cause, Pace::Free);
         }
@@ -284,7 +287,7 @@ impl Engine {
         if in_doubt {
             self.refused(lane, place, answer);
         } else {
-            self.try_again(lane, place, broker_cause(answer.error, answer.message.as_deref()), Pace::Free);
+            self.try_again(lane, place, broker_cause(answer.error, answer.message.as_deref()), Pace::Backoff);
         }
     }
 }

@@ -33,6 +33,7 @@ impl Engine {
         }
         if let Some(oldest) = state.queue.oldest
             && !state.expiring
+            && !state.queue.is_sealing()
         {
             earliest = earliest.min(oldest + self.config.delivery_timeout);
         }
@@ -48,6 +49,7 @@ impl Engine {
             && oldest + delivery <= now
             && !state.expiring
             && !state.taking
+            && !state.queue.is_sealing()
         {
             state.expiring = true;
             let last = state.last_code;

@@ -362,7 +362,7 @@ impl Engine {
             batch.stamp = Some(state.sequences.assign(current, batch.batch.record_count()));
         }
         batch.attempts += 1;
-        batch.open = Some(Attempt { connection, gate_was_open });
+        batch.open = Some(Attempt { connection, leader_epoch: gate.leader_epoch, gate_was_open });
         self.stats.bytes_sent += batch.batch.size_bytes() as u64;
         if batch.attempts == 1 {
             batch.first_attempt_at = Some(now);
@@ -433,8 +433,11 @@ impl Engine {
         let now = self.now;
         let request_timeout = self.config.request_timeout;
         let Some(open) = self.connections.get_mut(&connection) else { return };
-        if open.in_flight.is_empty() {
+        if open.in_flight.unwritten() == 0 {
+            // Writing begins now: silence before it was not the socket's.
             open.last_progress = now;
+        }
+        if open.in_flight.is_empty() {
             open.last_answer = now;
         }
         let correlation_id = request.correlation_id;

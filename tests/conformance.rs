@@ -1,0 +1,12 @@
+//! The conformance list of the producer, scenario by scenario, in virtual time.
+//!
+//! See `conformance/table.rs` for which test covers which scenario, and what is left out and why.
+
+mod conformance {
+    pub mod peer;
+    pub mod world;
+
+    mod errors;
+    mod expiry;
+    mod sequences;
+}
