@@ -266,7 +266,8 @@ impl Engine {
         if stamp.is_none() || (in_doubt && (is_head || state.reset.is_some())) {
             self.refused(lane, place, answer);
         } else if is_head {
-            self.lanes[lane.index()].ask_reset(Reset::because("the broker does not know the head's predecessor"));
+            self.lanes[lane.index()]
+                .ask_reset(Reset::because("the broker does not know the head's predecessor"));
             // A broker that never accepts would otherwise eat an epoch per round trip.
             self.try_again(lane, place, cause, Pace::Backoff);
         } else {
