@@ -37,8 +37,9 @@ impl Engine {
             let answer = response.partitions.iter().find(|answer| self.is_for(answer, batch.lane));
             match answer {
                 Some(answer) => {
-                    self.apply_leader_hint(batch.lane, answer, &response.node_endpoints);
                     self.batch_answered(batch, answer);
+                    // After the answer: a newer leader lifts the backoff that its error has just set (B02).
+                    self.apply_leader_hint(batch.lane, answer, &response.node_endpoints);
                 }
                 None => {
                     self.attempt_unanswered(batch, true, "the answer leaves the partition out");

@@ -376,13 +376,16 @@ impl Engine {
 
     /// Everything pending of every lane ends with `cause`: R if clean, U if in doubt (D-24, and the producer's end).
     pub(super) fn fail_everything(&mut self, cause: &Cause) {
+        // What has not been handed over yet stays in its queue, and is rejected there.
+        self.actions.retain(|action| !matches!(action, Action::Take { .. }));
         for index in 0..self.lanes.len() {
             let lane = super::lane_id(index);
             for place in 0..self.lanes[index].window.len() {
                 self.fail_batch(lane, place, cause);
             }
             let state: &mut Lane = &mut self.lanes[index];
-            if !state.queue.is_empty() || state.taking {
+            let was_taking = std::mem::take(&mut state.taking);
+            if !state.queue.is_empty() || was_taking {
                 self.actions.push_back(Action::FailLane { lane, cause: cause.clone() });
             }
             self.touch(lane);
