@@ -147,13 +147,13 @@ impl SealJob {
     /// # Errors
     ///
     /// The codec's own failure; the records are certainly not sent then.
-    pub fn run(self) -> Result<SealedBatch, (Self, WireError)> {
+    pub fn run(self) -> Result<SealedBatch, Box<(Self, WireError)>> {
         let mut codec = CodecId::None;
         let mut body = Vec::new();
         if self.compression != Compression::None {
             let mut out = Vec::with_capacity(self.body_bytes / 2 + 64);
             if let Err(error) = compress(self.compression, &self.body, &mut out) {
-                return Err((self, error));
+                return Err(Box::new((self, error)));
             }
             if out.len() < self.body_bytes {
                 codec = codec_of(self.compression);
@@ -277,7 +277,7 @@ impl Child {
             created_at: parent.created_at,
             compression,
         };
-        let mut sealed = job.run().map_err(|(_, error)| error)?;
+        let mut sealed = job.run().map_err(|failed| failed.1)?;
         sealed.first_record = self.first_record;
         children.push(sealed);
         Ok(())

@@ -165,7 +165,7 @@ impl Faults {
         self.armed.iter().map(|(id, armed)| (*id, armed))
     }
 
-    /// Refuses every write with this code (19 NOT_ENOUGH_REPLICAS is what Kafka would say), or accepts them again.
+    /// Refuses every write with this code (19 `NOT_ENOUGH_REPLICAS` is what Kafka would say), or accepts them again.
     pub const fn refuse_writes(&mut self, code: Option<ErrorCode>) {
         self.refuse_writes = code;
     }

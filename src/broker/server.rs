@@ -150,6 +150,8 @@ impl Broker {
                 .create_topic(topic, *partitions, TopicConfig::default(), clock.now())
                 .map_err(|(_, why)| BrokerError::Topic { topic: topic.clone(), why })?;
         }
+        // Nobody can have subscribed yet.
+        drop(cluster.take_events());
         let mut bound = Vec::new();
         for listener in &config.listeners {
             let socket = bind(listener).await?;

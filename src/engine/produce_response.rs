@@ -183,10 +183,8 @@ impl Engine {
         }
         if self.is_observed {
             let in_doubt = self.lanes[lane.index()].window[place].doubt.is_some();
-            let code = match &cause {
-                Cause::Broker { code, .. } => *code,
-                _ => ErrorCode::NETWORK_EXCEPTION,
-            };
+            let code =
+                if let Cause::Broker { code, .. } = &cause { *code } else { ErrorCode::NETWORK_EXCEPTION };
             let batch = self.batch_name(lane, place);
             self.observe(|| Observation::BatchRetried { batch, code, in_doubt });
         }

@@ -184,6 +184,7 @@ impl Engine {
         let batch = &mut state.window[place];
         assert!(batch.told, "[OUT-4] a batch is abandoned only after its caller was told");
         batch.fate = Fate::Gone;
+        batch.batch.body = Vec::new();
         if batch.stamp.is_some() {
             state.ask_reset(Reset::because("a batch in doubt was abandoned").after_abandoning());
         }
@@ -202,6 +203,8 @@ impl Engine {
         batch.fate = fate;
         batch.open = None;
         batch.doubt = None;
+        // Its memory goes back before its caller hears of it; a socket that still reads keeps its own reference.
+        batch.batch.body = Vec::new();
         if !batch.told {
             self.actions.push_back(Action::Complete {
                 lane,
@@ -285,12 +288,9 @@ impl Engine {
         {
             self.producer_id.discard(used, self.now);
         }
-        let current = match self.producer_id.current() {
-            Some(current) => current,
-            None => {
-                self.request_producer_id();
-                return None;
-            }
+        let Some(current) = self.producer_id.current() else {
+            self.request_producer_id();
+            return None;
         };
         let Some(used) = used else { return Some(current) };
         if current.producer_id != used.producer_id {

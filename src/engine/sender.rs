@@ -122,7 +122,13 @@ impl Engine {
                 }
                 Step::Take(to, _, mode) if to == node => takes.push((lane, mode)),
                 Step::Idle if self.lanes[lane.index()].taking => is_taking = true,
-                _ => gone.push(lane),
+                Step::Idle
+                | Step::Wait(_)
+                | Step::Leader
+                | Step::Connection(_)
+                | Step::ProducerId
+                | Step::Send(..)
+                | Step::Take(..) => gone.push(lane),
             }
         }
         for lane in &gone {

@@ -63,7 +63,9 @@ impl Sending<'_> {
         check(self.shared, &self.record)?;
         match self.attempt()? {
             Attempt::Accepted(delivery) => Ok(delivery),
-            blocked => Box::pin(self.send_slowly(blocked)).await,
+            blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..)) => {
+                Box::pin(self.send_slowly(blocked)).await
+            }
         }
     }
 
@@ -100,9 +102,12 @@ impl Sending<'_> {
 
     /// Never waits.
     pub(super) fn try_send(&mut self) -> Result<Delivery, TrySendError> {
-        check(self.shared, &self.record).map_err(|error| match error {
-            Error::RecordTooLarge { .. } => TrySendError::TooLarge(error),
-            other => TrySendError::Failed(other),
+        check(self.shared, &self.record).map_err(|error| {
+            if matches!(error, Error::RecordTooLarge { .. }) {
+                TrySendError::TooLarge(error)
+            } else {
+                TrySendError::Failed(error)
+            }
         })?;
         match self.attempt().map_err(TrySendError::Failed)? {
             Attempt::Accepted(delivery) => Ok(delivery),
@@ -175,9 +180,10 @@ impl Sending<'_> {
         self.topic.keyless_appended(&self.shared.config, view, choice.partition, appended);
     }
 
-    /// `&mut` because a callback is `Send` but need not be `Sync`: a shared borrow across the wait would make every
-    /// future of `send` impossible to spawn.
-    #[allow(clippy::needless_pass_by_ref_mut, reason = "keeps the future Send, see above")]
+    #[allow(
+        clippy::needless_pass_by_ref_mut,
+        reason = "a shared reference to the callback would make the future not `Send`"
+    )]
     async fn wait_for_memory(
         &mut self,
         lane: &Arc<Lane>,
@@ -194,11 +200,10 @@ impl Sending<'_> {
                 lane.install(segment, bytes, time.now);
                 Ok(())
             }
-            Some(None) => Err(Error::Closed),
             None if self.shared.is_open() => {
                 Err(self.full(bytes, self.shared.environment.now().since(begun)))
             }
-            None => Err(Error::Closed),
+            Some(None) | None => Err(Error::Closed),
         }
     }
 
@@ -206,8 +211,11 @@ impl Sending<'_> {
         Error::BufferFull { needed_bytes, buffer_memory_bytes: self.shared.config.buffer_memory, waited }
     }
 
-    /// Waits for the next answer about the topic. `&mut` for the same reason as [`Self::wait_for_memory`].
-    #[allow(clippy::needless_pass_by_ref_mut, reason = "keeps the future Send, see wait_for_memory")]
+    /// Waits for the next answer about the topic.
+    #[allow(
+        clippy::needless_pass_by_ref_mut,
+        reason = "a shared reference to the callback would make the future not `Send`"
+    )]
     async fn wait_for_metadata(&mut self, begun: Instant, deadline: Instant) -> Result<(), Error> {
         let before = self.topic.answer();
         if !self.shared.is_open() {

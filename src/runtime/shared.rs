@@ -235,7 +235,7 @@ impl Shared {
             Ok(batch) => {
                 let _next_is_taken_at_once = lane.complete_seal(batch);
             }
-            Err((job, error)) => lane.fail_seal(self, &job, &error),
+            Err(failed) => lane.fail_seal(self, &failed.0, &failed.1),
         }
     }
 
@@ -246,7 +246,7 @@ impl Shared {
                     self.signal(lane.id, signal);
                 }
             }
-            Err((job, error)) => lane.fail_seal(self, &job, &error),
+            Err(failed) => lane.fail_seal(self, &failed.0, &failed.1),
         }
     }
 }

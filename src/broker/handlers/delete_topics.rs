@@ -1,4 +1,4 @@
-//! DeleteTopics (20): topics go, with their records and what is known of their producers.
+//! `DeleteTopics` (20): topics go, with their records and what is known of their producers.
 //!
 //! **Why at once.** A real broker deletes in the background; here the answer means that it is done. Neighbours:
 //! [`crate::broker::cluster`]. Not here: deleting by id (version 6).

@@ -142,6 +142,7 @@ pub(super) fn handle(
     if request.max_wait.is_zero() || is_satisfied(cluster, request) {
         return Reply::Answer(answer(cluster, header, request));
     }
+    #[allow(clippy::arithmetic_side_effects, reason = "points in time saturate")]
     let deadline = context.now.instant + request.max_wait;
     Reply::Wait(Box::new(PendingFetch { header: header.clone(), request: request.clone(), deadline }))
 }

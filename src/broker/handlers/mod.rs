@@ -19,6 +19,7 @@ pub mod api_versions;
 pub mod create_topics;
 pub mod delete_topics;
 pub mod fetch;
+mod find_coordinator;
 pub mod init_producer_id;
 pub mod list_offsets;
 pub mod metadata;
@@ -172,6 +173,9 @@ fn decode_header(
     let code = reader.i16()?;
     let version = reader.i16()?;
     let correlation_id = reader.i32()?;
+    if code == find_coordinator::CODE && find_coordinator::RANGE.contains(version) {
+        return Ok(Err(Reply::Answer(find_coordinator::not_available(correlation_id, version))));
+    }
     let Some(api) = ApiKey::ALL.into_iter().find(|api| api.code() == code) else {
         return Ok(Err(Reply::Close(format!("API key {code} is not served"))));
     };
