@@ -15,11 +15,12 @@ async fn main() -> Result<(), facteur::Error> {
     for number in 0..1000_u32 {
         let (value, delivered) = (number.to_string(), Arc::clone(&delivered));
         let record = Record::to("numbers").value(value.as_bytes());
-        let callback = move |outcome: Result<facteur::DeliveryReport, facteur::Error>| match outcome {
-            Ok(_report) => drop(delivered.fetch_add(1, Ordering::Relaxed)),
-            // Sending again is safe only if the record is certainly not in the log.
-            Err(error) => {
-                eprintln!("{number}: {error} (safe to send again: {})", !error.may_have_been_written())
+        let callback = move |outcome: Result<facteur::DeliveryReport, facteur::Error>| {
+            if let Err(error) = outcome {
+                // Sending again is safe only if the record is certainly not in the log.
+                eprintln!("{number}: {error} (safe to send again: {})", !error.may_have_been_written());
+            } else {
+                delivered.fetch_add(1, Ordering::Relaxed);
             }
         };
         producer.send_with_callback(record, callback).await?;
