@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "tests: a panic is the report, and tasks end with the test"
 )]
 

@@ -65,8 +65,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match &error {
             Error::Config(_) | Error::InvalidTopic { .. } | Error::InvalidRecord(_) => Exit::Usage,
-            Error::NotReady { .. } => Exit::CannotConnect,
-            Error::TopicNotAvailable { code: None, .. } => Exit::CannotConnect,
+            Error::NotReady { .. } | Error::TopicNotAvailable { code: None, .. } => Exit::CannotConnect,
             Error::Unknown { .. } => Exit::DeliveryUnknown,
             Error::Closed
             | Error::BufferFull { .. }

@@ -98,13 +98,15 @@ impl MessageFormat {
         let mut characters = text.chars();
         while let Some(character) = characters.next() {
             match character {
-                '%' => match token(characters.next())? {
-                    Token::Text(text) => literal.extend(text),
-                    token => {
+                '%' => {
+                    let token = token(characters.next())?;
+                    if let Token::Text(text) = token {
+                        literal.extend(text);
+                    } else {
                         push_literal(&mut tokens, &mut literal);
                         tokens.push(token);
                     }
-                },
+                }
                 '\\' => literal.push(escape(characters.next())?),
                 other => literal.extend(other.encode_utf8(&mut [0; 4]).bytes()),
             }

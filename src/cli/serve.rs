@@ -23,10 +23,10 @@ pub struct ServeArguments {
     /// The address of all listeners; only this machine can reach the default.
     #[arg(long, env = "FACTEUR_LISTEN", default_value = "127.0.0.1", value_name = "ADDRESS")]
     pub listen: IpAddr,
-    /// Port of the façade with profile `java` [default: 18080, or SERVER_PORT]; 0 takes any free port, as everywhere.
+    /// Port of the façade with profile `java` [default: 18080, or `SERVER_PORT`]; 0 takes any free port, as everywhere.
     #[arg(long, env = "FACTEUR_JAVA_PORT", value_name = "PORT")]
     pub java_port: Option<u16>,
-    /// Port of the façade with profile `librdkafka` [default: 18081, or the port in ASPNETCORE_URLS].
+    /// Port of the façade with profile `librdkafka` [default: 18081, or the port in `ASPNETCORE_URLS`].
     #[arg(long, env = "FACTEUR_LIBRDKAFKA_PORT", value_name = "PORT")]
     pub librdkafka_port: Option<u16>,
     /// Port of the embedded broker.
@@ -84,7 +84,7 @@ pub async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
             settings.listen
         );
     }
-    let lab = RunningLab::start(settings).await.map_err(failure)?;
+    let lab = RunningLab::start(settings).await.map_err(|error| failure(&error))?;
     announce(&arguments, &lab)?;
     if lab.broker().is_none() {
         warn_if_unreachable(lab.bootstrap()).await;
@@ -132,8 +132,8 @@ fn parse_port(variable: &str, value: &str) -> Result<u16, Failure> {
     })
 }
 
-fn failure(error: StartError) -> Failure {
-    let exit = match &error {
+fn failure(error: &StartError) -> Failure {
+    let exit = match error {
         StartError::Port { .. } | StartError::Broker(_) => Exit::CannotConnect,
         StartError::Producer(_) => Exit::Usage,
     };

@@ -207,14 +207,13 @@ fn kind_of_rejection(cause: &Cause) -> ProblemKind {
         Cause::TopicRecreated => ProblemKind::UnknownTopic,
         Cause::Compression(_) => ProblemKind::Internal,
         Cause::Defect(_) => ProblemKind::ProducerFatal,
+        Cause::Broker { code, .. } if is_authorisation(*code) => ProblemKind::NotAuthorised,
         Cause::Broker { code, .. } => match code.class() {
             AnswerClass::TooLarge => ProblemKind::RecordTooLarge,
             AnswerClass::InvalidRecords => ProblemKind::RecordRefused,
-            AnswerClass::OutOfOrder | AnswerClass::IdentityLost => ProblemKind::ProducerFatal,
-            AnswerClass::RejectBatch | AnswerClass::RejectProducer if is_authorisation(*code) => {
-                ProblemKind::NotAuthorised
+            AnswerClass::OutOfOrder | AnswerClass::IdentityLost | AnswerClass::RejectProducer => {
+                ProblemKind::ProducerFatal
             }
-            AnswerClass::RejectProducer => ProblemKind::ProducerFatal,
             AnswerClass::Success
             | AnswerClass::Indeterminate
             | AnswerClass::Resend

@@ -47,12 +47,12 @@ pub async fn guard(State(facade): State<Arc<Facade>>, request: Request, next: Ne
         let happened = language.pick("Content-Encoding is set.", "Content-Encoding est présent.");
         return refuse(ProblemKind::UnsupportedEncoding, language, happened);
     }
-    if !body.is_end_stream() {
-        if let Err(kind) = discard(body).await {
-            let happened =
-                language.pick("At most 1 MiB in 10 seconds is read.", "Au plus 1 Mio en 10 secondes est lu.");
-            return refuse(kind, language, happened);
-        }
+    if !body.is_end_stream()
+        && let Err(kind) = discard(body).await
+    {
+        let happened =
+            language.pick("At most 1 MiB in 10 seconds is read.", "Au plus 1 Mio en 10 secondes est lu.");
+        return refuse(kind, language, happened);
     }
     let mut response = next.run(Request::from_parts(parts, Body::empty())).await;
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

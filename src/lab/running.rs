@@ -231,10 +231,15 @@ impl RunningLab {
         for server in &self.servers {
             server.stop_accepting(CALLS_PATIENCE + PRODUCERS_PATIENCE + ANSWERS_PATIENCE);
         }
-        self.calls_in_flight_end(CALLS_PATIENCE).await;
+        calls_in_flight_end(&self.shared, CALLS_PATIENCE).await;
+        let facades = self.facades.into_iter();
+        // Ends within the producers' patience; joined below.
+        let closing: Vec<_> = facades
+            .map(|facade| tasks::spawn(async move { facade.producers.close(PRODUCERS_PATIENCE).await }))
+            .collect();
         let mut records = CloseReport::default();
-        for facade in &self.facades {
-            let report = facade.producers.close(PRODUCERS_PATIENCE).await;
+        for report in closing {
+            let report = report.await.unwrap_or_default();
             records.acknowledged += report.acknowledged;
             records.rejected += report.rejected;
             records.unknown += report.unknown;
@@ -248,12 +253,12 @@ impl RunningLab {
         }
         StopReport { records, all_calls_answered }
     }
+}
 
-    /// Waits until no send call holds a permit, or the patience is over: closing the producers would cut them short.
-    async fn calls_in_flight_end(&self, patience: Duration) {
-        let all = u32::try_from(self.shared.most_calls).unwrap_or(u32::MAX);
-        drop(tokio::time::timeout(patience, self.shared.calls.acquire_many(all)).await);
-    }
+/// Waits until no send call holds a permit, or the patience is over: closing the producers would cut them short.
+async fn calls_in_flight_end(shared: &Shared, patience: Duration) {
+    let all = u32::try_from(shared.most_calls).unwrap_or(u32::MAX);
+    drop(tokio::time::timeout(patience, shared.calls.acquire_many(all)).await);
 }
 
 async fn listen(

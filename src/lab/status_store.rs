@@ -39,6 +39,10 @@ impl SharedDelivery {
 
     /// Waits for the outcome. Only one task may wait at a time: the last one to poll is the one that is woken.
     ///
+    /// # Errors
+    ///
+    /// The record's own: rejected or unknown.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing; the next call waits again.

@@ -79,10 +79,11 @@ impl Call<'_> {
         let producer =
             self.facade.producers.get(variant).map_err(|error| self.failed(&error, &parameters))?;
         let outcome = self.send(&parameters, &producer).await;
-        if let Err(Failure::Producer(error)) = &outcome {
-            if is_fatal_error(error) && !shared.is_draining() {
-                self.facade.producers.replace(variant, &producer);
-            }
+        if let Err(Failure::Producer(error)) = &outcome
+            && is_fatal_error(error)
+            && !shared.is_draining()
+        {
+            self.facade.producers.replace(variant, &producer);
         }
         outcome.map_err(|failure| match failure {
             Failure::Problem(problem) => problem,
