@@ -9,4 +9,5 @@ mod conformance {
     mod errors;
     mod expiry;
     mod sequences;
+    mod soak;
 }

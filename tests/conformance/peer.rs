@@ -57,6 +57,8 @@ pub struct Request {
     pub batches: Vec<PeerBatch>,
     /// Of a Metadata request.
     pub topics: Vec<String>,
+    /// The operating system has taken it whole.
+    pub is_written: bool,
 }
 
 impl Request {
@@ -74,6 +76,7 @@ impl Request {
             acks: 0,
             batches: Vec::new(),
             topics: Vec::new(),
+            is_written: true,
         };
         match api {
             PRODUCE => {

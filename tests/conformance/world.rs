@@ -319,12 +319,13 @@ impl World {
 
     fn sent(&mut self, connection: ConnectionId, correlation_id: i32, frame: &[Bytes]) {
         let Some(node) = self.connections.get(&connection).copied() else { return };
-        let request = Request::read(connection, node, &Bytes::from(frame.concat()));
+        let mut request = Request::read(connection, node, &Bytes::from(frame.concat()));
         assert_eq!(request.correlation_id, correlation_id);
         if self.keep_frames && request.api == PRODUCE {
             self.frames.push(frame.to_vec());
         }
-        if !self.hold_writes && !(self.hold_writes_of_produce && request.api == PRODUCE) {
+        request.is_written = !self.hold_writes && !(self.hold_writes_of_produce && request.api == PRODUCE);
+        if request.is_written {
             self.inbox.push_back(Event::Written { connection, correlation_id });
         }
         self.history.push(request.clone());
