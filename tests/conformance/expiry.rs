@@ -55,7 +55,7 @@ fn e2_an_expired_batch_in_doubt_stays_at_the_head_and_new_batches_wait() {
     assert_eq!(world.requests[0].batch().bytes, bytes);
 }
 
-// E3: the lost one's later sibling was acknowledged behind an open gate: that proves the lost one present (D-4). Java
+// E3: the lost one's later sibling was acknowledged behind an open gate: that proves the lost one present (D-4, [OUT-3]). Java
 // clears its mark and reports a timeout; ours reports the truth, without an offset.
 #[test]
 fn e3_a_later_acknowledgement_proves_the_expired_batch_present() {
@@ -210,7 +210,7 @@ fn e8_record_errors_of_an_expired_batch_are_not_told_again() {
     world.assert_at_rest();
 }
 
-// E9, otherwise than Java (D-5): Java does not retry after expiry; ours resends for `facteur.late.resolution.ms`.
+// E9, otherwise than Java (D-5, [OUT-4]): Java does not retry after expiry; ours resends for `facteur.late.resolution.ms`.
 #[test]
 fn e9_an_expired_batch_with_a_retriable_answer_is_resent_until_late_resolution_ends() {
     let (mut world, _, request) = expired_in_flight();

@@ -226,3 +226,25 @@ async fn a_plain_producer_stores_a_record_twice_when_its_answer_is_lost() {
     producer.close(PATIENCE).await;
     broker.stop().await;
 }
+
+// B09, [IDEM-5], the first-batch hole: a broker accepts any first sequence. If two batches were on their way to a fresh
+// partition and the first were refused, the second would be taken and the first refused for ever.
+#[tokio::test]
+async fn the_first_batch_travels_alone_so_that_none_can_overtake_it() {
+    let broker = broker(1).await;
+    broker.faults().arm(Fault::new(0, FaultAction::AnswerError(ErrorCode::NOT_LEADER_OR_FOLLOWER)));
+    let producer = producer(&broker, &[("linger.ms", "0"), ("batch.size", "1"), ("retry.backoff.ms", "5")]);
+    let expected: Vec<String> = (0..200).map(|i| i.to_string()).collect();
+    let mut deliveries = Vec::new();
+
+    for value in &expected {
+        deliveries.push(producer.send(Record::to("t").value(value.as_bytes())).await.expect("accepted"));
+    }
+    for (i, delivery) in (0_i64..).zip(deliveries) {
+        assert_eq!(delivery.await.expect("delivered").offset(), Some(i));
+    }
+
+    assert_eq!(values(&broker, 0), expected);
+    producer.close(PATIENCE).await;
+    broker.stop().await;
+}
