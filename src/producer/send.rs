@@ -9,12 +9,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::accumulator::partition_queue::Appended;
 use crate::error::{Error, ErrorCode};
 use crate::record::Record;
 use crate::runtime::callbacks::{Callback, is_callback_thread};
 use crate::runtime::delivery::Delivery;
-use crate::runtime::lanes::{Lane, LaneAppend};
+use crate::runtime::lanes::{ChosenBy, Lane, LaneAppend};
 use crate::runtime::shared::{Command, Shared};
 use crate::runtime::timers::until;
 use crate::runtime::topics::{Choice, TopicShared, TopicView};
@@ -145,12 +144,14 @@ impl Sending<'_> {
     }
 
     fn append_in(&mut self, view: &TopicView, lane: &Arc<Lane>, choice: Choice) -> Result<Attempt, Error> {
+        let chosen_by =
+            if choice.is_sticky { ChosenBy::Sticky(self.shared.config.batch_size) } else { ChosenBy::Record };
         loop {
             let time = self.shared.environment.shared();
-            match lane.append(self.shared, &self.record, time, &mut self.callback) {
-                LaneAppend::Accepted(delivery, appended, signal) => {
-                    if choice.is_sticky {
-                        self.keyless(view, choice, appended);
+            match lane.append(self.shared, &self.record, time, chosen_by, &mut self.callback) {
+                LaneAppend::Accepted(delivery, sticky, signal) => {
+                    if let Some(sticky) = sticky {
+                        self.topic.keyless_appended(&self.shared.config, view, choice.partition, sticky);
                     }
                     if let Some(signal) = signal {
                         self.shared.signal(lane.id, signal);
@@ -169,10 +170,6 @@ impl Sending<'_> {
                 LaneAppend::Closed => return Err(Error::Closed),
             }
         }
-    }
-
-    fn keyless(&self, view: &TopicView, choice: Choice, appended: Appended) {
-        self.topic.keyless_appended(&self.shared.config, view, choice.partition, appended);
     }
 
     async fn wait_for_memory(

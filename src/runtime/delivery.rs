@@ -8,7 +8,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -94,16 +94,17 @@ impl BatchCell {
         self.lock().callbacks.push(callback);
     }
 
-    /// Gives some records their outcome; how many had none before. An outcome never changes: what is told twice is kept
-    /// as it was first told.
-    pub(crate) fn resolve(&self, first: u32, count: u32, outcome: BatchOutcome) -> u32 {
-        let (wakers, newly) = {
+    /// Gives some records their outcome, and counts those that had none before, first: whoever is woken finds himself
+    /// counted. An outcome never changes: what is told twice is kept as it was first told.
+    pub(crate) fn resolve(&self, first: u32, count: u32, outcome: BatchOutcome, counter: &AtomicU64) {
+        let wakers = {
             let mut inner = self.lock();
             if inner.is_done {
-                return 0;
+                return;
             }
             let records = inner.records.unwrap_or(count);
             let newly = count.min(records - inner.resolved);
+            counter.fetch_add(u64::from(newly), Ordering::Relaxed);
             inner.resolved += newly;
             inner.is_done = inner.resolved >= records;
             if first == 0 && newly == records {
@@ -113,10 +114,9 @@ impl BatchCell {
                 inner.parts.push(Part { first, count, outcome });
             }
             inner.generation += 1;
-            (std::mem::take(&mut inner.wakers), newly)
+            std::mem::take(&mut inner.wakers)
         };
         wakers.into_iter().flatten().for_each(Waker::wake);
-        newly
     }
 
     /// Whether every record has its outcome.

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
 
-use crate::accumulator::partition_queue::Appended;
 use crate::accumulator::partitioner::{
     Choices, KeyHash, LoadTable, RoundRobin, SharedSticky, SwitchPoint, TopicPartitions, checked_choice,
 };
@@ -18,7 +17,7 @@ use crate::config::{PartitionerChoice, ProducerConfig};
 use crate::error::{Error, ErrorCode};
 use crate::record::Record;
 use crate::runtime::environment::entropy;
-use crate::runtime::lanes::Lane;
+use crate::runtime::lanes::{Lane, StickyBytes};
 
 #[allow(clippy::disallowed_types, reason = "looked up by name, never iterated")]
 type ByName = std::collections::HashMap<Arc<str>, Arc<TopicShared>>;
@@ -172,10 +171,11 @@ impl TopicShared {
         Ok(Choice { partition: if partition < count { partition } else { 0 }, is_sticky: true })
     }
 
-    /// A keyless record went in: perhaps the next one goes elsewhere (KIP-794).
-    pub(crate) fn keyless_appended(&self, config: &ProducerConfig, view: &TopicView, partition: i32, appended: Appended) {
-        let point = if appended.is_full { SwitchPoint::Clean } else { SwitchPoint::HalfFilled };
-        self.sticky.record_appended(partition, appended.grown_bytes, point, config.batch_size, || {
+    /// Keyless records went in: perhaps the next one goes elsewhere (KIP-794).
+    #[cold]
+    pub(crate) fn keyless_appended(&self, config: &ProducerConfig, view: &TopicView, partition: i32, sticky: StickyBytes) {
+        let point = if sticky.is_clean { SwitchPoint::Clean } else { SwitchPoint::HalfFilled };
+        self.sticky.record_appended(partition, sticky.bytes, point, config.batch_size, || {
             let table = if config.partitioner_adaptive { view.load() } else { None };
             view.choices(table.as_ref()).pick(self.random())
         });
