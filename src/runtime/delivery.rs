@@ -144,7 +144,7 @@ impl BatchCell {
         index: u32,
         timestamp_ms: i64,
     ) -> Result<DeliveryReport, Error> {
-        let topic = Arc::clone(&self.topic);
+        let topic = || Arc::clone(&self.topic);
         match outcome {
             BatchOutcome::Acknowledged(news) => Ok(DeliveryReport {
                 cell: Arc::clone(self),
@@ -153,13 +153,13 @@ impl BatchCell {
                 news: *news,
             }),
             BatchOutcome::Rejected { cause, attempts } => Err(Error::Rejected {
-                topic,
+                topic: topic(),
                 partition: self.partition,
                 attempts: *attempts,
                 cause: cause.clone(),
             }),
             BatchOutcome::Unknown { cause, attempts } => {
-                Err(Error::Unknown { topic, partition: self.partition, attempts: *attempts, cause: cause.clone() })
+                Err(Error::Unknown { topic: topic(), partition: self.partition, attempts: *attempts, cause: cause.clone() })
             }
         }
     }
@@ -172,11 +172,11 @@ impl BatchCell {
         }
         let generation = inner.generation;
         let held = slot.filter(|slot| slot.generation == generation);
-        match held.and_then(|slot| inner.wakers.get_mut(slot.place)) {
+        match held.and_then(|slot| inner.wakers.get_mut(slot.index())) {
             Some(Some(before)) if before.will_wake(waker) => {}
             Some(place) => *place = Some(waker.clone()),
             None => {
-                *slot = Some(WakerSlot { generation, place: inner.wakers.len() });
+                *slot = Some(WakerSlot { generation, place: u32::try_from(inner.wakers.len()).unwrap_or(u32::MAX) });
                 inner.wakers.push(Some(waker.clone()));
             }
         }
@@ -186,7 +186,7 @@ impl BatchCell {
     fn unregister(&self, slot: WakerSlot) {
         let mut inner = self.lock();
         if inner.generation == slot.generation
-            && let Some(place) = inner.wakers.get_mut(slot.place)
+            && let Some(place) = inner.wakers.get_mut(slot.index())
         {
             *place = None;
         }
@@ -197,7 +197,13 @@ impl BatchCell {
 #[derive(Debug, Clone, Copy)]
 struct WakerSlot {
     generation: u32,
-    place: usize,
+    place: u32,
+}
+
+impl WakerSlot {
+    fn index(self) -> usize {
+        usize::try_from(self.place).unwrap_or(usize::MAX)
+    }
 }
 
 /// Done when every record of a batch has its outcome.

@@ -35,14 +35,21 @@ pub(crate) enum Signal {
 /// What became of an append.
 #[derive(Debug)]
 pub(crate) enum LaneAppend {
-    /// Accepted; the sticky choice and the driver may have to be told.
-    Accepted(Delivery, Option<StickyBytes>, Option<Signal>),
+    /// Accepted; somebody may have to be told.
+    Accepted(Delivery, Option<News>),
     /// The open batch takes no more: run the job outside the lock and try again.
-    Sealed(SealJob),
+    Sealed(Box<SealJob>),
     /// A segment is needed.
     NeedsSegment(usize),
     /// The producer is closed.
     Closed,
+}
+
+/// What an append has to tell, which most have not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct News {
+    pub(crate) sticky: Option<StickyBytes>,
+    pub(crate) signal: Option<Signal>,
 }
 
 /// What sticky appends have added to a lane since it last said so.
@@ -110,6 +117,7 @@ impl Lane {
     }
 
     /// Appends if the open batch has room. The hot path.
+    #[inline]
     pub(crate) fn append(
         &self,
         shared: &Arc<Shared>,
@@ -126,7 +134,7 @@ impl Lane {
             TryAppend::Appended(appended) => appended,
             TryAppend::Sealed(job) => {
                 state.seal_cell(job.number, job.record_count);
-                return LaneAppend::Sealed(job);
+                return LaneAppend::Sealed(Box::new(job));
             }
             TryAppend::NeedsSegment(bytes) => return LaneAppend::NeedsSegment(bytes),
         };
@@ -151,7 +159,8 @@ impl Lane {
             ChosenBy::Sticky(batch_size) => state.sticky_after(appended, batch_size),
         };
         drop(state);
-        LaneAppend::Accepted(Delivery::new(cell, appended.index, appended.timestamp_ms), sticky, signal)
+        let news = (sticky.is_some() || signal.is_some()).then_some(News { sticky, signal });
+        LaneAppend::Accepted(Delivery::new(cell, appended.index, appended.timestamp_ms), news)
     }
 
     /// Gives the queue a segment, which goes back to the pool if another thread was faster.

@@ -109,6 +109,7 @@ fn as_length(length: usize) -> i32 {
 /// The most bytes that a record can take in a batch of its own, header and all, whatever its deltas turn out to be.
 /// This is what `max.request.size` is compared with.
 #[must_use]
+#[inline]
 pub fn record_size_upper_bound(
     key_len: Option<usize>,
     value_len: Option<usize>,
