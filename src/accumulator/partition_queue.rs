@@ -201,6 +201,7 @@ impl PartitionQueue {
     }
 
     /// Appends to the open batch if the record fits there. The hot path: no allocation, no clock.
+    #[inline]
     pub fn try_append(&mut self, record: &Record<'_>, time: AppendTime) -> TryAppend {
         let limit_bytes = self.limit_bytes();
         let Some(open) = &mut self.open else {
@@ -396,6 +397,7 @@ impl PartitionQueue {
         }
     }
 
+    #[cold]
     fn first_segment_bytes(&self, record: &Record<'_>) -> usize {
         let fields = RecordFields {
             offset_delta: 0,

@@ -404,7 +404,7 @@ impl TopicHandle {
     /// How many partitions it has now.
     #[must_use]
     pub fn partition_count(&self) -> i32 {
-        self.topic.view().as_ref().map_or(0, |view| view.partition_count())
+        self.topic.partition_count()
     }
 
     /// The producer behind it.

@@ -26,7 +26,6 @@ use crate::runtime::environment::entropy;
 use crate::runtime::lanes::Signal;
 use crate::runtime::observer;
 use crate::runtime::shared::{Command, Inbox, Shared};
-use crate::runtime::topics::TopicView;
 use crate::time::Instant;
 
 /// While a batch is open, the shared clock is at most this old.
@@ -290,7 +289,7 @@ impl Driver {
                         available.push(partition);
                     }
                 }
-                topic.set_view(TopicView::new(lanes, available));
+                topic.described(&lanes, available);
             }
         }
     }
