@@ -6,8 +6,11 @@ mod conformance {
     pub mod peer;
     pub mod world;
 
+    mod accumulator;
+    mod decisions;
     mod errors;
     mod expiry;
+    mod network;
     mod sequences;
     mod soak;
 }
