@@ -201,6 +201,7 @@ impl PartitionQueue {
     }
 
     /// Appends to the open batch if the record fits there. The hot path: no allocation, no clock.
+    #[inline]
     pub fn try_append(&mut self, record: &Record<'_>, time: AppendTime) -> TryAppend {
         let limit_bytes = self.limit_bytes();
         let Some(open) = &mut self.open else {
@@ -389,9 +390,14 @@ impl PartitionQueue {
 
     /// The size, before compression, beyond which no record is added.
     fn limit_bytes(&self) -> usize {
-        if self.wanted { self.target_bytes() } else { self.limits.growth_limit_bytes.max(self.target_bytes()) }
+        if self.wanted {
+            self.target_bytes()
+        } else {
+            self.limits.growth_limit_bytes.max(self.target_bytes())
+        }
     }
 
+    #[cold]
     fn first_segment_bytes(&self, record: &Record<'_>) -> usize {
         let fields = RecordFields {
             offset_delta: 0,
@@ -402,7 +408,12 @@ impl PartitionQueue {
         };
         let usual = self.last_batch_bytes.next_power_of_two();
         let size = record_size_bytes(&fields);
-        usual.clamp(FIRST_SEGMENT_BYTES.min(self.limits.largest_segment_bytes), self.limits.largest_segment_bytes).max(size)
+        usual
+            .clamp(
+                FIRST_SEGMENT_BYTES.min(self.limits.largest_segment_bytes),
+                self.limits.largest_segment_bytes,
+            )
+            .max(size)
     }
 
     fn seal_open(&mut self) -> Option<SealJob> {

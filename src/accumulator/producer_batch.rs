@@ -43,7 +43,11 @@ impl Segment {
     /// A segment over `buffer`, whose reservation of `reserved_bytes` goes back to `owner` at the end. The buffer's
     /// capacity is at least that.
     #[must_use]
-    pub fn new(buffer: Vec<u8>, reserved_bytes: usize, owner: Option<std::sync::Arc<dyn MemoryOwner>>) -> Self {
+    pub fn new(
+        buffer: Vec<u8>,
+        reserved_bytes: usize,
+        owner: Option<std::sync::Arc<dyn MemoryOwner>>,
+    ) -> Self {
         Self { buffer, reserved_bytes, owner }
     }
 
@@ -144,13 +148,13 @@ impl SealJob {
     /// # Errors
     ///
     /// The codec's own failure; the records are certainly not sent then.
-    pub fn run(self) -> Result<SealedBatch, (Self, WireError)> {
+    pub fn run(self) -> Result<SealedBatch, Box<(Self, WireError)>> {
         let mut codec = CodecId::None;
         let mut body = Vec::new();
         if self.compression != Compression::None {
             let mut out = Vec::with_capacity(self.body_bytes / 2 + 64);
             if let Err(error) = compress(self.compression, &self.body, &mut out) {
-                return Err((self, error));
+                return Err(Box::new((self, error)));
             }
             if out.len() < self.body_bytes {
                 codec = codec_of(self.compression);
@@ -200,10 +204,8 @@ pub fn split(
         whole.extend_from_slice(part);
     }
     let view = BatchView::parse(&Bytes::from(whole))?;
-    let limits = DecompressionLimits {
-        max_output_bytes: parent.uncompressed_bytes.max(1),
-        max_ratio: usize::MAX,
-    };
+    let limits =
+        DecompressionLimits { max_output_bytes: parent.uncompressed_bytes.max(1), max_ratio: usize::MAX };
     let mut children = Vec::new();
     let mut child = Child::new(parent.first_record);
     for (index, record) in (0_u32..).zip(view.records(&limits)?) {
@@ -291,7 +293,7 @@ impl Child {
             created_at: parent.created_at,
             compression,
         };
-        let mut sealed = job.run().map_err(|(_, error)| error)?;
+        let mut sealed = job.run().map_err(|failed| failed.1)?;
         sealed.first_record = self.first_record;
         children.push(sealed);
         Ok(())

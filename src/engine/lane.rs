@@ -234,7 +234,8 @@ impl Lane {
 
     /// D-4, *present*: a later batch of the same identity, sent with the gate open, was acknowledged.
     pub(crate) fn is_proven_present(&self, place: usize) -> bool {
-        let Some(identity) = self.window.get(place).and_then(|batch| batch.stamp).map(|stamp| stamp.identity) else {
+        let Some(identity) = self.window.get(place).and_then(|batch| batch.stamp).map(|stamp| stamp.identity)
+        else {
             return false;
         };
         self.window.iter().skip(place + 1).any(|later| {
@@ -248,9 +249,7 @@ impl Lane {
     pub(crate) fn is_proven_absent(&self, place: usize) -> bool {
         let Some(batch) = self.window.get(place) else { return false };
         let (Some(stamp), Some(doubt)) = (batch.stamp, batch.doubt) else { return false };
-        batch.open.is_none()
-            && doubt.only_unanswered_behind_gate
-            && self.sequences.has_rejected_before(stamp)
+        batch.open.is_none() && doubt.only_unanswered_behind_gate && self.sequences.has_rejected_before(stamp)
     }
 
     /// Asks for a reset; several causes join into one.

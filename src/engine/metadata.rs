@@ -238,7 +238,11 @@ impl Engine {
 
     pub(super) fn metadata_answered(&mut self, response: &MetadataResponse) {
         if !response.error.is_none() || response.brokers.is_empty() {
-            self.obstacle(format!("Metadata was answered {} with {} brokers", response.error, response.brokers.len()));
+            self.obstacle(format!(
+                "Metadata was answered {} with {} brokers",
+                response.error,
+                response.brokers.len()
+            ));
             if response.error == ErrorCode::REBOOTSTRAP_REQUIRED {
                 self.rebootstrap();
             }
@@ -312,7 +316,8 @@ impl Engine {
         if !topic.error.is_none() && topic.partitions.is_empty() {
             let has_lanes = !state.lanes.is_empty();
             if was_wanted || is_final {
-                self.actions.push_back(Action::TopicUpdated { topic: Arc::clone(&name), result: Err(topic.error) });
+                self.actions
+                    .push_back(Action::TopicUpdated { topic: Arc::clone(&name), result: Err(topic.error) });
             }
             if is_final && let Some(state) = self.cluster.topics.get_mut(&name) {
                 state.is_wanted = false;
@@ -336,7 +341,8 @@ impl Engine {
         }
         if was_wanted {
             // Somebody is about to send: the connections to the leaders are opened now.
-            let leaders: Vec<NodeId> = lanes.iter().filter_map(|lane| self.lanes[lane.index()].leader).collect();
+            let leaders: Vec<NodeId> =
+                lanes.iter().filter_map(|lane| self.lanes[lane.index()].leader).collect();
             for leader in leaders {
                 self.want_connection(leader);
             }
@@ -363,7 +369,8 @@ impl Engine {
                     state.lanes.push(lane);
                 }
             }
-            let Some(lane) = self.cluster.topics.get(name).and_then(|state| state.lanes.get(index)).copied() else {
+            let Some(lane) = self.cluster.topics.get(name).and_then(|state| state.lanes.get(index)).copied()
+            else {
                 continue;
             };
             let leader = part.leader.filter(|leader| self.cluster.nodes.contains_key(leader));
@@ -409,7 +416,9 @@ impl Engine {
             let state = &mut self.lanes[lane.index()];
             state.leader_epoch = -1;
             if state.sequences.identity().is_some() {
-                state.ask_reset(Reset::because("the topic was deleted and created again").for_recreated_topic());
+                state.ask_reset(
+                    Reset::because("the topic was deleted and created again").for_recreated_topic(),
+                );
             }
             self.touch(lane);
         }
@@ -451,8 +460,11 @@ impl Engine {
             return;
         }
         let now = self.now;
-        let is_lost = self.cluster.nodes.iter().all(|(_, node)| node.failures > 0 && node.connection.is_none());
-        if is_lost && (self.config.metadata_recovery == MetadataRecovery::Rebootstrap || !self.cluster.is_known) {
+        let is_lost =
+            self.cluster.nodes.iter().all(|(_, node)| node.failures > 0 && node.connection.is_none());
+        if is_lost
+            && (self.config.metadata_recovery == MetadataRecovery::Rebootstrap || !self.cluster.is_known)
+        {
             self.cluster.add_bootstrap();
         }
         let best = self

@@ -138,7 +138,8 @@ impl Engine {
         } else {
             None
         };
-        let append_time = Some(answer.log_append_time_ms).filter(|time| *time >= 0 && deduplicated != Some(true));
+        let append_time =
+            Some(answer.log_append_time_ms).filter(|time| *time >= 0 && deduplicated != Some(true));
         let news = Acknowledged {
             base_offset,
             log_append_time_ms: append_time,
@@ -192,10 +193,8 @@ impl Engine {
         }
         if self.is_observed {
             let in_doubt = self.lanes[lane.index()].window[place].doubt.is_some();
-            let code = match &cause {
-                Cause::Broker { code, .. } => *code,
-                _ => ErrorCode::NETWORK_EXCEPTION,
-            };
+            let code =
+                if let Cause::Broker { code, .. } = &cause { *code } else { ErrorCode::NETWORK_EXCEPTION };
             let batch = self.batch_name(lane, place);
             self.observe(|| Observation::BatchRetried { batch, code, in_doubt });
         }
@@ -274,7 +273,8 @@ impl Engine {
         if stamp.is_none() || (in_doubt && (is_head || state.reset.is_some())) {
             self.refused(lane, place, answer);
         } else if is_head {
-            self.lanes[lane.index()].ask_reset(Reset::because("the broker does not know the head's predecessor"));
+            self.lanes[lane.index()]
+                .ask_reset(Reset::because("the broker does not know the head's predecessor"));
             // A broker that never accepts would otherwise eat an epoch per round trip.
             self.try_again(lane, place, cause, Pace::Backoff);
         } else {

@@ -4,7 +4,7 @@
 //! meet the same lanes; the I/O thread serves them alike (D-48). Neighbours: [`super::send`] does the work. Not here:
 //! settings, which are [`ProducerConfig`]'s.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ use crate::runtime::shared::{Command, Shared};
 use crate::runtime::timers::until;
 use crate::runtime::topics::TopicShared;
 use crate::topic_name;
+
+/// Numbers the producers that have no `client.id`.
+static NEXT_CLIENT: AtomicU64 = AtomicU64::new(1);
 
 /// A producer: cheap to clone, safe to share; all clones are one producer with one I/O thread.
 ///
@@ -42,7 +45,7 @@ use crate::topic_name;
 pub struct Producer {
     shared: Arc<Shared>,
     /// Tells the I/O thread when the last handle goes.
-    life: Arc<Life>,
+    _life: Arc<Life>,
 }
 
 #[derive(Debug)]
@@ -103,14 +106,18 @@ impl Producer {
     /// # Errors
     ///
     /// [`Error::Config`] if the thread cannot be started.
-    pub fn new(config: ProducerConfig) -> Result<Self, Error> {
+    pub fn new(mut config: ProducerConfig) -> Result<Self, Error> {
+        if config.client_id.is_empty() {
+            // As Java names them: counted through the process.
+            config.client_id = format!("producer-{}", NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
+        }
         for warning in &config.warnings {
             tracing::warn!(target: "facteur", "{warning}");
         }
         let shared = Shared::new(Arc::new(config));
         driver::start(Arc::clone(&shared))?;
         let life = Arc::new(Life { shared: Arc::clone(&shared) });
-        Ok(Self { shared, life })
+        Ok(Self { shared, _life: life })
     }
 
     /// A producer from Java's property names, as in a `.properties` file.
@@ -162,11 +169,13 @@ impl Producer {
             if !self.shared.is_open() {
                 return Err(Error::Closed);
             }
-            if matches!(&*self.shared.readiness.lock().unwrap_or_else(PoisonError::into_inner), Some(Ok(()))) {
+            if matches!(&*self.shared.readiness.lock().unwrap_or_else(PoisonError::into_inner), Some(Ok(())))
+            {
                 return Ok(());
             }
             if until(&self.shared, deadline, changed).await.is_none() {
-                let servers: Vec<String> = self.config().bootstrap_servers.iter().map(ToString::to_string).collect();
+                let servers: Vec<String> =
+                    self.config().bootstrap_servers.iter().map(ToString::to_string).collect();
                 return Err(Error::NotReady {
                     bootstrap: servers.join(",").into(),
                     waited: self.shared.environment.now().since(begun),
@@ -187,7 +196,8 @@ impl Producer {
     /// Dropping the future changes nothing.
     pub async fn topic(&self, name: &str) -> Result<TopicHandle, Error> {
         let topic = self.topic_by_name(name)?;
-        let mut sending = Sending { shared: &self.shared, topic: &topic, record: Record::to(""), callback: None };
+        let mut sending =
+            Sending { shared: &self.shared, topic: &topic, record: Record::to(""), callback: None };
         sending.look_up().await?;
         Ok(TopicHandle { producer: self.clone(), topic })
     }
@@ -394,7 +404,7 @@ impl TopicHandle {
     /// How many partitions it has now.
     #[must_use]
     pub fn partition_count(&self) -> i32 {
-        self.topic.view().as_ref().map_or(0, |view| view.partition_count())
+        self.topic.partition_count()
     }
 
     /// The producer behind it.

@@ -9,15 +9,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::accumulator::partition_queue::Appended;
 use crate::error::{Error, ErrorCode};
 use crate::record::Record;
 use crate::runtime::callbacks::{Callback, is_callback_thread};
 use crate::runtime::delivery::Delivery;
-use crate::runtime::lanes::{Lane, LaneAppend};
+use crate::runtime::lanes::{ChosenBy, Lane, LaneAppend};
 use crate::runtime::shared::{Command, Shared};
 use crate::runtime::timers::until;
-use crate::runtime::topics::{Choice, TopicShared, TopicView};
+use crate::runtime::topics::{Choice, TopicShared};
 use crate::time::Instant;
 use crate::wire::record_batch::record_size_upper_bound;
 
@@ -63,7 +62,9 @@ impl Sending<'_> {
         check(self.shared, &self.record)?;
         match self.attempt()? {
             Attempt::Accepted(delivery) => Ok(delivery),
-            blocked => Box::pin(self.send_slowly(blocked)).await,
+            blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..)) => {
+                Box::pin(self.send_slowly(blocked)).await
+            }
         }
     }
 
@@ -91,7 +92,7 @@ impl Sending<'_> {
 
     /// Waits until the topic's partitions are known.
     pub(super) async fn look_up(&mut self) -> Result<(), Error> {
-        if self.topic.view().as_ref().is_some_and(|view| !view.lanes.is_empty()) {
+        if !self.topic.lanes.is_empty() {
             return Ok(());
         }
         let begun = self.shared.environment.now();
@@ -100,9 +101,12 @@ impl Sending<'_> {
 
     /// Never waits.
     pub(super) fn try_send(&mut self) -> Result<Delivery, TrySendError> {
-        check(self.shared, &self.record).map_err(|error| match error {
-            Error::RecordTooLarge { .. } => TrySendError::TooLarge(error),
-            other => TrySendError::Failed(other),
+        check(self.shared, &self.record).map_err(|error| {
+            if matches!(error, Error::RecordTooLarge { .. }) {
+                TrySendError::TooLarge(error)
+            } else {
+                TrySendError::Failed(error)
+            }
         })?;
         match self.attempt().map_err(TrySendError::Failed)? {
             Attempt::Accepted(delivery) => Ok(delivery),
@@ -119,45 +123,56 @@ impl Sending<'_> {
     }
 
     /// Chooses the partition and appends.
+    #[inline]
     fn attempt(&mut self) -> Result<Attempt, Error> {
-        let view = self.topic.view();
-        let Some(view) = view.as_ref() else {
-            return if self.shared.is_open() { Ok(Attempt::NeedsMetadata) } else { Err(Error::Closed) };
-        };
-        if view.lanes.is_empty() {
-            return Ok(Attempt::NeedsMetadata);
+        if self.topic.lanes.is_empty() {
+            return self.without_lane();
         }
-        let choice = self.topic.choose(&self.shared.config, view, &self.record)?;
-        match view.lane(choice.partition) {
-            Some(lane) => self.append_in(view, lane, choice),
-            None if self.shared.is_open() => Ok(Attempt::NeedsMetadata),
-            None => Err(Error::Closed),
+        let choice = self.topic.choose(&self.shared.config, &self.record)?;
+        match self.topic.lanes.get(choice.partition) {
+            Some(lane) => self.append(lane, choice),
+            None => self.without_lane(),
         }
     }
 
-    /// Appends to a lane that was chosen before a wait.
+    #[cold]
+    fn without_lane(&self) -> Result<Attempt, Error> {
+        if self.shared.is_open() { Ok(Attempt::NeedsMetadata) } else { Err(Error::Closed) }
+    }
+
+    /// Appends to a lane that was chosen.
+    #[inline]
     fn append(&mut self, lane: &Arc<Lane>, choice: Choice) -> Result<Attempt, Error> {
-        let view = self.topic.view();
-        match view.as_ref() {
-            Some(view) => self.append_in(view, lane, choice),
-            None => Ok(Attempt::NeedsMetadata),
+        let chosen_by =
+            if choice.is_sticky { ChosenBy::Sticky(self.shared.config.batch_size) } else { ChosenBy::Record };
+        let time = self.shared.environment.shared();
+        match lane.append(self.shared, &self.record, time, chosen_by, &mut self.callback) {
+            LaneAppend::Accepted(delivery, None) => Ok(Attempt::Accepted(delivery)),
+            other => self.append_slowly(lane, choice, chosen_by, other),
         }
     }
 
-    fn append_in(&mut self, view: &TopicView, lane: &Arc<Lane>, choice: Choice) -> Result<Attempt, Error> {
+    /// Once per batch and not per record: somebody must be told, or the batch needs something.
+    #[cold]
+    fn append_slowly(
+        &mut self,
+        lane: &Arc<Lane>,
+        choice: Choice,
+        chosen_by: ChosenBy,
+        mut append: LaneAppend,
+    ) -> Result<Attempt, Error> {
         loop {
-            let time = self.shared.environment.shared();
-            match lane.append(self.shared, &self.record, time, &mut self.callback) {
-                LaneAppend::Accepted(delivery, appended, signal) => {
-                    if choice.is_sticky {
-                        self.keyless(view, choice, appended);
+            match append {
+                LaneAppend::Accepted(delivery, news) => {
+                    if let Some(sticky) = news.and_then(|news| news.sticky) {
+                        self.topic.keyless_appended(&self.shared.config, choice.partition, sticky);
                     }
-                    if let Some(signal) = signal {
+                    if let Some(signal) = news.and_then(|news| news.signal) {
                         self.shared.signal(lane.id, signal);
                     }
                     return Ok(Attempt::Accepted(delivery));
                 }
-                LaneAppend::Sealed(job) => self.shared.seal(lane, job),
+                LaneAppend::Sealed(job) => self.shared.seal(lane, *job),
                 LaneAppend::NeedsSegment(bytes) => match self.shared.memory.try_segment(bytes) {
                     Some(segment) => {
                         // A new segment is the moment to read the clocks for everybody (D-50).
@@ -168,15 +183,17 @@ impl Sending<'_> {
                 },
                 LaneAppend::Closed => return Err(Error::Closed),
             }
+            let time = self.shared.environment.shared();
+            append = lane.append(self.shared, &self.record, time, chosen_by, &mut self.callback);
         }
     }
 
-    fn keyless(&self, view: &TopicView, choice: Choice, appended: Appended) {
-        self.topic.keyless_appended(&self.shared.config, view, choice.partition, appended);
-    }
-
+    #[allow(
+        clippy::needless_pass_by_ref_mut,
+        reason = "a shared reference to the callback would make the future not `Send`"
+    )]
     async fn wait_for_memory(
-        &self,
+        &mut self,
         lane: &Arc<Lane>,
         bytes: usize,
         begun: Instant,
@@ -191,9 +208,10 @@ impl Sending<'_> {
                 lane.install(segment, bytes, time.now);
                 Ok(())
             }
-            Some(None) => Err(Error::Closed),
-            None if self.shared.is_open() => Err(self.full(bytes, self.shared.environment.now().since(begun))),
-            None => Err(Error::Closed),
+            None if self.shared.is_open() => {
+                Err(self.full(bytes, self.shared.environment.now().since(begun)))
+            }
+            Some(None) | None => Err(Error::Closed),
         }
     }
 
@@ -202,7 +220,11 @@ impl Sending<'_> {
     }
 
     /// Waits for the next answer about the topic.
-    async fn wait_for_metadata(&self, begun: Instant, deadline: Instant) -> Result<(), Error> {
+    #[allow(
+        clippy::needless_pass_by_ref_mut,
+        reason = "a shared reference to the callback would make the future not `Send`"
+    )]
+    async fn wait_for_metadata(&mut self, begun: Instant, deadline: Instant) -> Result<(), Error> {
         let before = self.topic.answer();
         if !self.shared.is_open() {
             return Err(Error::Closed);
@@ -223,7 +245,7 @@ impl Sending<'_> {
             if !self.shared.is_open() {
                 return Err(Error::Closed);
             }
-            let known = self.topic.view().is_some();
+            let known = self.topic.is_known();
             if known && !self.is_partition_missing() {
                 return Ok(());
             }
@@ -238,11 +260,7 @@ impl Sending<'_> {
     }
 
     fn is_partition_missing(&self) -> bool {
-        let view = self.topic.view();
-        match (self.record.partition, view.as_ref()) {
-            (Some(partition), Some(view)) => partition >= view.partition_count(),
-            (_, view) => view.is_none_or(|view| view.lanes.is_empty()),
-        }
+        self.record.partition.unwrap_or(0) >= self.topic.partition_count()
     }
 
     /// Refusals that no waiting cures.
@@ -261,11 +279,11 @@ impl Sending<'_> {
 
     fn no_metadata(&self, waited: Duration) -> Error {
         let topic = Arc::clone(&self.topic.name);
-        let view = self.topic.view();
-        if let (Some(view), Some(partition)) = (view.as_ref(), self.record.partition)
-            && !view.lanes.is_empty()
+        if let Some(partition) = self.record.partition
+            && !self.topic.lanes.is_empty()
         {
-            return Error::UnknownPartition { topic, partition, partition_count: view.partition_count(), waited };
+            let partition_count = self.topic.partition_count();
+            return Error::UnknownPartition { topic, partition, partition_count, waited };
         }
         let code = self.topic.answer().error;
         let detail = match code {
@@ -277,30 +295,41 @@ impl Sending<'_> {
 }
 
 /// What can be said of a record before anything else is looked at.
+#[inline]
 fn check(shared: &Shared, record: &Record<'_>) -> Result<(), Error> {
-    if record.partition.is_some_and(|partition| partition < 0) {
-        return Err(invalid(format!("partition {:?} is negative; partitions start at 0", record.partition)));
-    }
-    if record.timestamp_ms.is_some_and(|timestamp| timestamp < 0) {
-        return Err(invalid(format!(
-            "timestamp {:?} is negative; it is milliseconds since 1970",
-            record.timestamp_ms
-        )));
-    }
-    if record.headers.len() > MAX_HEADERS {
-        return Err(invalid(format!("{} headers; at most {MAX_HEADERS} are sent", record.headers.len())));
-    }
     let size_bytes =
         record_size_upper_bound(record.key.map(<[u8]>::len), record.value.map(<[u8]>::len), record.headers);
+    let limit_bytes = shared.config.max_request_size.min(shared.config.buffer_memory);
+    if record.partition.unwrap_or(0) >= 0
+        && record.timestamp_ms.unwrap_or(0) >= 0
+        && record.headers.len() <= MAX_HEADERS
+        && size_bytes <= limit_bytes
+    {
+        return Ok(());
+    }
+    Err(what_is_wrong(shared, record, size_bytes))
+}
+
+#[cold]
+fn what_is_wrong(shared: &Shared, record: &Record<'_>, size_bytes: usize) -> Error {
+    if record.partition.is_some_and(|partition| partition < 0) {
+        return invalid(format!("partition {:?} is negative; partitions start at 0", record.partition));
+    }
+    if record.timestamp_ms.is_some_and(|timestamp| timestamp < 0) {
+        return invalid(format!(
+            "timestamp {:?} is negative; it is milliseconds since 1970",
+            record.timestamp_ms
+        ));
+    }
+    if record.headers.len() > MAX_HEADERS {
+        return invalid(format!("{} headers; at most {MAX_HEADERS} are sent", record.headers.len()));
+    }
     let (limit_bytes, limit_name) = if shared.config.max_request_size <= shared.config.buffer_memory {
         (shared.config.max_request_size, "max.request.size")
     } else {
         (shared.config.buffer_memory, "buffer.memory")
     };
-    if size_bytes > limit_bytes {
-        return Err(Error::RecordTooLarge { size_bytes, limit_bytes, limit_name });
-    }
-    Ok(())
+    Error::RecordTooLarge { size_bytes, limit_bytes, limit_name }
 }
 
 fn invalid(text: String) -> Error {

@@ -8,7 +8,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -94,16 +94,17 @@ impl BatchCell {
         self.lock().callbacks.push(callback);
     }
 
-    /// Gives some records their outcome; how many had none before. An outcome never changes: what is told twice is kept
-    /// as it was first told.
-    pub(crate) fn resolve(&self, first: u32, count: u32, outcome: BatchOutcome) -> u32 {
-        let (wakers, newly) = {
+    /// Gives some records their outcome, and counts those that had none before, first: whoever is woken finds himself
+    /// counted. An outcome never changes: what is told twice is kept as it was first told.
+    pub(crate) fn resolve(&self, first: u32, count: u32, outcome: BatchOutcome, counter: &AtomicU64) {
+        let wakers = {
             let mut inner = self.lock();
             if inner.is_done {
-                return 0;
+                return;
             }
             let records = inner.records.unwrap_or(count);
             let newly = count.min(records - inner.resolved);
+            counter.fetch_add(u64::from(newly), Ordering::Relaxed);
             inner.resolved += newly;
             inner.is_done = inner.resolved >= records;
             if first == 0 && newly == records {
@@ -113,10 +114,9 @@ impl BatchCell {
                 inner.parts.push(Part { first, count, outcome });
             }
             inner.generation += 1;
-            (std::mem::take(&mut inner.wakers), newly)
+            std::mem::take(&mut inner.wakers)
         };
         wakers.into_iter().flatten().for_each(Waker::wake);
-        newly
     }
 
     /// Whether every record has its outcome.
@@ -129,11 +129,20 @@ impl BatchCell {
     }
 
     /// The record's result, if it is known.
-    pub(crate) fn result(self: &Arc<Self>, index: u32, timestamp_ms: i64) -> Option<Result<DeliveryReport, Error>> {
+    pub(crate) fn result(
+        self: &Arc<Self>,
+        index: u32,
+        timestamp_ms: i64,
+    ) -> Option<Result<DeliveryReport, Error>> {
         if let Some(outcome) = self.whole.get() {
             return Some(self.report(outcome, 0, index, timestamp_ms));
         }
-        let part = self.lock().parts.iter().find(|part| index >= part.first && index - part.first < part.count).cloned()?;
+        let part = self
+            .lock()
+            .parts
+            .iter()
+            .find(|part| index >= part.first && index - part.first < part.count)
+            .cloned()?;
         Some(self.report(&part.outcome, part.first, index, timestamp_ms))
     }
 
@@ -144,7 +153,7 @@ impl BatchCell {
         index: u32,
         timestamp_ms: i64,
     ) -> Result<DeliveryReport, Error> {
-        let topic = Arc::clone(&self.topic);
+        let topic = || Arc::clone(&self.topic);
         match outcome {
             BatchOutcome::Acknowledged(news) => Ok(DeliveryReport {
                 cell: Arc::clone(self),
@@ -153,30 +162,41 @@ impl BatchCell {
                 news: *news,
             }),
             BatchOutcome::Rejected { cause, attempts } => Err(Error::Rejected {
-                topic,
+                topic: topic(),
                 partition: self.partition,
                 attempts: *attempts,
                 cause: cause.clone(),
             }),
-            BatchOutcome::Unknown { cause, attempts } => {
-                Err(Error::Unknown { topic, partition: self.partition, attempts: *attempts, cause: cause.clone() })
-            }
+            BatchOutcome::Unknown { cause, attempts } => Err(Error::Unknown {
+                topic: topic(),
+                partition: self.partition,
+                attempts: *attempts,
+                cause: cause.clone(),
+            }),
         }
     }
 
     /// Registers a waker in `slot`, or finds that something has happened meanwhile.
-    fn register(&self, slot: &mut Option<WakerSlot>, waker: &Waker, is_ready: impl Fn(&CellInner) -> bool) -> bool {
+    fn register(
+        &self,
+        slot: &mut Option<WakerSlot>,
+        waker: &Waker,
+        is_ready: impl Fn(&CellInner) -> bool,
+    ) -> bool {
         let mut inner = self.lock();
         if inner.is_done || is_ready(&inner) {
             return false;
         }
         let generation = inner.generation;
         let held = slot.filter(|slot| slot.generation == generation);
-        match held.and_then(|slot| inner.wakers.get_mut(slot.place)) {
+        match held.and_then(|slot| inner.wakers.get_mut(slot.index())) {
             Some(Some(before)) if before.will_wake(waker) => {}
             Some(place) => *place = Some(waker.clone()),
             None => {
-                *slot = Some(WakerSlot { generation, place: inner.wakers.len() });
+                *slot = Some(WakerSlot {
+                    generation,
+                    place: u32::try_from(inner.wakers.len()).unwrap_or(u32::MAX),
+                });
                 inner.wakers.push(Some(waker.clone()));
             }
         }
@@ -186,7 +206,7 @@ impl BatchCell {
     fn unregister(&self, slot: WakerSlot) {
         let mut inner = self.lock();
         if inner.generation == slot.generation
-            && let Some(place) = inner.wakers.get_mut(slot.place)
+            && let Some(place) = inner.wakers.get_mut(slot.index())
         {
             *place = None;
         }
@@ -197,7 +217,13 @@ impl BatchCell {
 #[derive(Debug, Clone, Copy)]
 struct WakerSlot {
     generation: u32,
-    place: usize,
+    place: u32,
+}
+
+impl WakerSlot {
+    fn index(self) -> usize {
+        usize::try_from(self.place).unwrap_or(usize::MAX)
+    }
 }
 
 /// Done when every record of a batch has its outcome.
@@ -369,7 +395,9 @@ impl Future for Delivery {
             return Poll::Ready(result);
         }
         let index = this.index;
-        let is_ready = |inner: &CellInner| inner.parts.iter().any(|part| index >= part.first && index - part.first < part.count);
+        let is_ready = |inner: &CellInner| {
+            inner.parts.iter().any(|part| index >= part.first && index - part.first < part.count)
+        };
         if this.cell.register(&mut this.slot, cx.waker(), is_ready) {
             return Poll::Pending;
         }

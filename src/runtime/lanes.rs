@@ -7,7 +7,6 @@
 //! here: waiting for memory, which happens outside the lock.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::accumulator::partition_queue::{
@@ -36,14 +35,38 @@ pub(crate) enum Signal {
 /// What became of an append.
 #[derive(Debug)]
 pub(crate) enum LaneAppend {
-    /// Accepted; the driver may have to be told.
-    Accepted(Delivery, Appended, Option<Signal>),
+    /// Accepted; somebody may have to be told.
+    Accepted(Delivery, Option<News>),
     /// The open batch takes no more: run the job outside the lock and try again.
-    Sealed(SealJob),
+    Sealed(Box<SealJob>),
     /// A segment is needed.
     NeedsSegment(usize),
     /// The producer is closed.
     Closed,
+}
+
+/// What an append has to tell, which most have not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct News {
+    pub(crate) sticky: Option<StickyBytes>,
+    pub(crate) signal: Option<Signal>,
+}
+
+/// What sticky appends have added to a lane since it last said so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StickyBytes {
+    pub(crate) bytes: usize,
+    /// The open batch is full: a good moment to move on.
+    pub(crate) is_clean: bool,
+}
+
+/// How a record came to its lane.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ChosenBy {
+    /// Its key, its sender or a custom partitioner.
+    Record,
+    /// The sticky choice, which wants to know of `batch.size` bytes.
+    Sticky(usize),
 }
 
 /// One partition.
@@ -63,6 +86,8 @@ struct LaneState {
     is_known: bool,
     is_closed: bool,
     accepted: u64,
+    /// Bytes of sticky appends that the sticky choice does not know of yet.
+    sticky_bytes: usize,
 }
 
 /// A batch without an outcome, or with one that waits for its predecessors' callbacks.
@@ -75,13 +100,20 @@ struct Entry {
 }
 
 impl Lane {
-    pub(crate) const fn new(id: LaneId, topic: Arc<str>, partition: i32, limits: QueueLimits, is_closed: bool) -> Self {
+    pub(crate) const fn new(
+        id: LaneId,
+        topic: Arc<str>,
+        partition: i32,
+        limits: QueueLimits,
+        is_closed: bool,
+    ) -> Self {
         let state = LaneState {
             queue: PartitionQueue::new(limits),
             cells: VecDeque::new(),
             is_known: false,
             is_closed,
             accepted: 0,
+            sticky_bytes: 0,
         };
         Self { id, topic, partition, state: Mutex::new(state) }
     }
@@ -91,11 +123,13 @@ impl Lane {
     }
 
     /// Appends if the open batch has room. The hot path.
+    #[inline]
     pub(crate) fn append(
         &self,
         shared: &Arc<Shared>,
         record: &Record<'_>,
         time: AppendTime,
+        chosen_by: ChosenBy,
         callback: &mut Option<Callback>,
     ) -> LaneAppend {
         let mut state = self.lock();
@@ -106,7 +140,7 @@ impl Lane {
             TryAppend::Appended(appended) => appended,
             TryAppend::Sealed(job) => {
                 state.seal_cell(job.number, job.record_count);
-                return LaneAppend::Sealed(job);
+                return LaneAppend::Sealed(Box::new(job));
             }
             TryAppend::NeedsSegment(bytes) => return LaneAppend::NeedsSegment(bytes),
         };
@@ -126,8 +160,13 @@ impl Lane {
             });
         }
         let signal = state.signal_after(appended);
+        let sticky = match chosen_by {
+            ChosenBy::Record => None,
+            ChosenBy::Sticky(batch_size) => state.sticky_after(appended, batch_size),
+        };
         drop(state);
-        LaneAppend::Accepted(Delivery::new(cell, appended.index, appended.timestamp_ms), appended, signal)
+        let news = (sticky.is_some() || signal.is_some()).then_some(News { sticky, signal });
+        LaneAppend::Accepted(Delivery::new(cell, appended.index, appended.timestamp_ms), news)
     }
 
     /// Gives the queue a segment, which goes back to the pool if another thread was faster.
@@ -211,8 +250,7 @@ impl Lane {
         };
         let Some(cell) = cell else { return };
         let counter = shared.counters.of(&outcome);
-        let newly = cell.resolve(first, count, outcome);
-        counter.fetch_add(u64::from(newly), Ordering::Relaxed);
+        cell.resolve(first, count, outcome, counter);
         let done = self.lock().take_done();
         for cell in done {
             run_callbacks(shared, &cell);
@@ -233,7 +271,12 @@ impl Lane {
     /// Cells that have no outcome yet.
     pub(crate) fn pending(&self) -> Vec<Arc<BatchCell>> {
         let state = self.lock();
-        state.cells.iter().filter(|entry| !entry.cell.is_done()).map(|entry| Arc::clone(&entry.cell)).collect()
+        state
+            .cells
+            .iter()
+            .filter(|entry| !entry.cell.is_done())
+            .map(|entry| Arc::clone(&entry.cell))
+            .collect()
     }
 
     /// Sealed and open batches that wait here: what the adaptive partitioner looks at.
@@ -295,6 +338,16 @@ impl LaneState {
             return Some(Signal::Opened);
         }
         None
+    }
+
+    /// The sticky choice moves on at a full batch, or after twice `batch.size`: it need not hear of every record, and the
+    /// word that all threads share is left alone in between.
+    fn sticky_after(&mut self, appended: Appended, batch_size: usize) -> Option<StickyBytes> {
+        self.sticky_bytes += appended.grown_bytes;
+        if !appended.is_full && self.sticky_bytes < batch_size {
+            return None;
+        }
+        Some(StickyBytes { bytes: std::mem::take(&mut self.sticky_bytes), is_clean: appended.is_full })
     }
 
     /// Cells leave in order, so that callbacks of a lane run in send order (D-20).

@@ -1,7 +1,7 @@
 //! The topic table that senders read: lanes by partition, and the partitioner's state.
 //!
-//! **Why it is swapped, not locked.** Every send reads it and metadata changes it now and then, so readers take a
-//! snapshot and never wait. Neighbours: `driver` writes it, `producer` reads it. Not here: leaders, which are the
+//! **Why nothing is locked.** Every send reads it and metadata changes it now and then: lanes are only ever added, the
+//! rest is swapped, and readers never wait. Neighbours: `driver` writes it, `producer` reads it. Not here: leaders, which are the
 //! engine's.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
 
-use crate::accumulator::partition_queue::Appended;
 use crate::accumulator::partitioner::{
     Choices, KeyHash, LoadTable, RoundRobin, SharedSticky, SwitchPoint, TopicPartitions, checked_choice,
 };
@@ -18,7 +17,8 @@ use crate::config::{PartitionerChoice, ProducerConfig};
 use crate::error::{Error, ErrorCode};
 use crate::record::Record;
 use crate::runtime::environment::entropy;
-use crate::runtime::lanes::Lane;
+use crate::runtime::lane_list::LaneList;
+use crate::runtime::lanes::{Lane, StickyBytes};
 
 #[allow(clippy::disallowed_types, reason = "looked up by name, never iterated")]
 type ByName = std::collections::HashMap<Arc<str>, Arc<TopicShared>>;
@@ -33,11 +33,6 @@ pub(crate) struct TopicTable {
 impl TopicTable {
     pub(crate) fn get(&self, name: &str) -> Option<Arc<TopicShared>> {
         self.by_name.load().get(name).map(Arc::clone)
-    }
-
-    /// Runs `read` on the topic without touching its reference count.
-    pub(crate) fn with<R>(&self, name: &str, read: impl FnOnce(&Arc<TopicShared>) -> R) -> Option<R> {
-        self.by_name.load().get(name).map(read)
     }
 
     pub(crate) fn get_or_add(&self, name: &str) -> Arc<TopicShared> {
@@ -65,7 +60,9 @@ impl TopicTable {
 #[derive(Debug)]
 pub(crate) struct TopicShared {
     pub(crate) name: Arc<str>,
-    view: ArcSwapOption<TopicView>,
+    pub(crate) lanes: LaneList,
+    /// The partitions with a leader, by the last answer; none before the first.
+    available: ArcSwapOption<Vec<i32>>,
     /// The cluster's last refusal, and how many answers have come about the topic.
     answer: Mutex<Answer>,
     /// Woken at each answer about the topic.
@@ -81,27 +78,6 @@ pub(crate) struct Answer {
     pub(crate) count: u64,
 }
 
-/// A topic's partitions.
-#[derive(Debug)]
-pub(crate) struct TopicView {
-    pub(crate) lanes: Vec<Arc<Lane>>,
-    available: Vec<i32>,
-}
-
-impl TopicView {
-    pub(crate) const fn new(lanes: Vec<Arc<Lane>>, available: Vec<i32>) -> Self {
-        Self { lanes, available }
-    }
-
-    pub(crate) fn partition_count(&self) -> i32 {
-        i32::try_from(self.lanes.len()).unwrap_or(i32::MAX)
-    }
-
-    pub(crate) fn lane(&self, partition: i32) -> Option<&Arc<Lane>> {
-        usize::try_from(partition).ok().and_then(|index| self.lanes.get(index))
-    }
-}
-
 /// A partition, and whether the sticky choice made it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice {
@@ -113,7 +89,8 @@ impl TopicShared {
     fn new(name: Arc<str>) -> Self {
         Self {
             name,
-            view: ArcSwapOption::empty(),
+            lanes: LaneList::default(),
+            available: ArcSwapOption::empty(),
             answer: Mutex::new(Answer::default()),
             changed: Notify::new(),
             sticky: SharedSticky::new(),
@@ -122,13 +99,19 @@ impl TopicShared {
         }
     }
 
-    /// The partitions, once known.
-    pub(crate) fn view(&self) -> arc_swap::Guard<Option<Arc<TopicView>>> {
-        self.view.load()
+    pub(crate) fn partition_count(&self) -> i32 {
+        i32::try_from(self.lanes.len()).unwrap_or(i32::MAX)
     }
 
-    pub(crate) fn set_view(&self, view: TopicView) {
-        self.view.store(Some(Arc::new(view)));
+    /// Whether the cluster has ever described the topic, if only as having no partitions.
+    pub(crate) fn is_known(&self) -> bool {
+        self.available.load().is_some()
+    }
+
+    /// The cluster has described the topic: all its lanes by partition, and the partitions with a leader.
+    pub(crate) fn described(&self, lanes: &[Arc<Lane>], available: Vec<i32>) {
+        self.available.store(Some(Arc::new(available)));
+        self.lanes.extend_to(lanes);
         self.answered(None);
     }
 
@@ -146,39 +129,64 @@ impl TopicShared {
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The partition for a record. User code runs here, under no lock (K13).
-    pub(crate) fn choose(&self, config: &ProducerConfig, view: &TopicView, record: &Record<'_>) -> Result<Choice, Error> {
+    /// The partition for a record; there is at least one. User code runs here, under no lock (K13).
+    #[inline]
+    pub(crate) fn choose(&self, config: &ProducerConfig, record: &Record<'_>) -> Result<Choice, Error> {
         let fixed = |partition| Ok(Choice { partition, is_sticky: false });
         if let Some(partition) = record.partition {
             return fixed(partition);
         }
         let key = if config.partitioner_ignore_keys { None } else { record.key };
-        let count = view.partition_count();
+        let count = self.partition_count();
         let hash = match &config.partitioner {
             PartitionerChoice::Default => KeyHash::Murmur2,
             PartitionerChoice::Crc32 => KeyHash::Crc32,
-            PartitionerChoice::RoundRobin => return fixed(self.round_robin.next(view.choices(None))),
+            PartitionerChoice::RoundRobin => {
+                return fixed(self.with_choices(None, |choices| self.round_robin.next(choices)));
+            }
             PartitionerChoice::Custom(custom) => {
-                let partitions =
-                    TopicPartitions { topic: &self.name, partition_count: count, available: &view.available };
-                return fixed(checked_choice(custom.partition(record, partitions), &self.name)?);
+                let partition = self.with_choices(None, |choices| {
+                    let available = choices.available;
+                    custom.partition(
+                        record,
+                        TopicPartitions { topic: &self.name, partition_count: count, available },
+                    )
+                });
+                return fixed(checked_choice(partition, &self.name)?);
             }
         };
         if let Some(partition) = hash.partition(key, count) {
             return fixed(partition);
         }
-        let partition = self.sticky.choose(|| view.choices(None).pick(self.random()));
-        // A topic made anew may have fewer partitions than the choice of before.
+        let partition = self.sticky.choose(|| self.pick(None));
+        // Partitions are never taken away, but a choice from the cluster's answer is checked all the same.
         Ok(Choice { partition: if partition < count { partition } else { 0 }, is_sticky: true })
     }
 
-    /// A keyless record went in: perhaps the next one goes elsewhere (KIP-794).
-    pub(crate) fn keyless_appended(&self, config: &ProducerConfig, view: &TopicView, partition: i32, appended: Appended) {
-        let point = if appended.is_full { SwitchPoint::Clean } else { SwitchPoint::HalfFilled };
-        self.sticky.record_appended(partition, appended.grown_bytes, point, config.batch_size, || {
-            let table = if config.partitioner_adaptive { view.load() } else { None };
-            view.choices(table.as_ref()).pick(self.random())
+    /// Keyless records went in: perhaps the next one goes elsewhere (KIP-794).
+    #[cold]
+    pub(crate) fn keyless_appended(&self, config: &ProducerConfig, partition: i32, sticky: StickyBytes) {
+        let point = if sticky.is_clean { SwitchPoint::Clean } else { SwitchPoint::HalfFilled };
+        self.sticky.record_appended(partition, sticky.bytes, point, config.batch_size, || {
+            let table = if config.partitioner_adaptive { self.load() } else { None };
+            self.pick(table.as_ref())
         });
+    }
+
+    fn pick(&self, load: Option<&LoadTable>) -> i32 {
+        self.with_choices(load, |choices| choices.pick(self.random()))
+    }
+
+    fn with_choices<R>(&self, load: Option<&LoadTable>, read: impl FnOnce(Choices<'_>) -> R) -> R {
+        let available = self.available.load();
+        let available = available.as_ref().map_or(&[][..], |available| available.as_slice());
+        read(Choices { load, available, partition_count: self.partition_count() })
+    }
+
+    fn load(&self) -> Option<LoadTable> {
+        let sizes: Vec<usize> = self.lanes.iter().map(|lane| lane.queue_len()).collect();
+        let available = self.available.load();
+        LoadTable::build(&sizes, available.as_ref()?)
     }
 
     /// A splitmix step: 32 bits, good enough for choosing partitions.
@@ -187,16 +195,5 @@ impl TopicShared {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or(0)
-    }
-}
-
-impl TopicView {
-    fn choices<'a>(&'a self, load: Option<&'a LoadTable>) -> Choices<'a> {
-        Choices { load, available: &self.available, partition_count: self.partition_count() }
-    }
-
-    fn load(&self) -> Option<LoadTable> {
-        let sizes: Vec<usize> = self.lanes.iter().map(|lane| lane.queue_len()).collect();
-        LoadTable::build(&sizes, &self.available)
     }
 }

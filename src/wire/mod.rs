@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod compression;
+mod crc_of_both;
 pub mod frame;
 pub mod reader;
 pub mod record_batch;

@@ -3,7 +3,7 @@
 //! **Why in three steps.** A record is written once, in its final form, into its partition's open batch. Whoever seals
 //! the batch computes the checksum of the body (the records, compressed or not) once. Producer id, epoch and sequence
 //! are known only when the batch is first sent, and they are covered by the same checksum: so the header is made then,
-//! and its CRC joined with the body's (`crc32c_combine`, D-39). The body is never touched again, and every retry sends
+//! and its CRC joined with the body's ([`crc_of_both`], D-39). The body is never touched again, and every retry sends
 //! the same bytes.
 //!
 //! ```text
@@ -37,6 +37,7 @@ use bytes::Bytes;
 use crate::identifiers::ProducerIdentity;
 use crate::record::Header;
 use crate::wire::WireError;
+use crate::wire::crc_of_both::crc_of_both;
 use crate::wire::varint::{put_varint, put_varlong, size_of_varint, size_of_varlong, zigzag, zigzag_long};
 
 /// Bytes of a batch before its records.
@@ -108,6 +109,7 @@ fn as_length(length: usize) -> i32 {
 /// The most bytes that a record can take in a batch of its own, header and all, whatever its deltas turn out to be.
 /// This is what `max.request.size` is compared with.
 #[must_use]
+#[inline]
 pub fn record_size_upper_bound(
     key_len: Option<usize>,
     value_len: Option<usize>,
@@ -354,7 +356,7 @@ pub fn encode_header(summary: &BatchSummary, stamp: Option<ProducerStamp>) -> [u
     field.put(count.to_be_bytes());
 
     let (before, covered) = header.split_at_mut(CRC_COVERS_FROM);
-    let crc = crc32c::crc32c_combine(crc32c::crc32c(covered), summary.body_crc, summary.body_size_bytes);
+    let crc = crc_of_both(crc32c::crc32c(covered), summary.body_crc, summary.body_size_bytes);
     if let Some(field) = before.last_chunk_mut::<4>() {
         *field = crc.to_be_bytes();
     }

@@ -8,7 +8,7 @@ use facteur::accumulator::partition_queue::QueueStatus;
 use facteur::engine::Event;
 use facteur::identifiers::LaneId;
 
-use super::peer::{PRODUCE, produce_answer, Reply};
+use super::peer::{PRODUCE, Reply, produce_answer};
 use super::world::World;
 
 /// Answers every request with `code` for so long.
@@ -55,7 +55,7 @@ fn e2_an_expired_batch_in_doubt_stays_at_the_head_and_new_batches_wait() {
     assert_eq!(world.requests[0].batch().bytes, bytes);
 }
 
-// E3: the lost one's later sibling was acknowledged behind an open gate: that proves the lost one present (D-4). Java
+// E3: the lost one's later sibling was acknowledged behind an open gate: that proves the lost one present (D-4, [OUT-3]). Java
 // clears its mark and reports a timeout; ours reports the truth, without an offset.
 #[test]
 fn e3_a_later_acknowledgement_proves_the_expired_batch_present() {
@@ -210,7 +210,7 @@ fn e8_record_errors_of_an_expired_batch_are_not_told_again() {
     world.assert_at_rest();
 }
 
-// E9, otherwise than Java (D-5): Java does not retry after expiry; ours resends for `facteur.late.resolution.ms`.
+// E9, otherwise than Java (D-5, [OUT-4]): Java does not retry after expiry; ours resends for `facteur.late.resolution.ms`.
 #[test]
 fn e9_an_expired_batch_with_a_retriable_answer_is_resent_until_late_resolution_ends() {
     let (mut world, _, request) = expired_in_flight();
@@ -296,7 +296,8 @@ fn e14_time_that_goes_backwards_is_refused() {
 // their memory counts as free.
 #[test]
 fn e15_the_bytes_of_an_expired_batch_stay_intact_under_the_socket() {
-    let mut world = World::with(&[("facteur.late.resolution.ms", "0"), ("delivery.timeout.ms", "2000")], 1, &[1]);
+    let mut world =
+        World::with(&[("facteur.late.resolution.ms", "0"), ("delivery.timeout.ms", "2000")], 1, &[1]);
     world.keep_frames = true;
     world.hold_writes_of_produce = true;
     let record = world.send(0, &"payload ".repeat(50));
@@ -322,7 +323,11 @@ fn e15_the_bytes_of_an_expired_batch_stay_intact_under_the_socket() {
 // D-17: doubt older than 12 h is given up, however long the delivery timeout is: the broker forgets.
 #[test]
 fn d17_a_batch_in_doubt_is_not_resent_after_twelve_hours() {
-    let properties = [("delivery.timeout.ms", "172800000"), ("retry.backoff.max.ms", "600000"), ("request.timeout.ms", "1000000")];
+    let properties = [
+        ("delivery.timeout.ms", "172800000"),
+        ("retry.backoff.max.ms", "600000"),
+        ("request.timeout.ms", "1000000"),
+    ];
     let mut world = World::with(&properties, 1, &[1]);
     let record = world.send(0, "a");
     for _ in 0..(12 * 6 + 3) {

@@ -92,7 +92,8 @@ impl Request {
                 }
             }
             METADATA => {
-                RequestHeader::decode(&mut bytes, MetadataRequest::header_version(version)).expect("a header");
+                RequestHeader::decode(&mut bytes, MetadataRequest::header_version(version))
+                    .expect("a header");
                 let metadata = MetadataRequest::decode(&mut bytes, version).expect("a Metadata request");
                 let topics = metadata.topics.unwrap_or_default();
                 request.topics =
@@ -125,7 +126,9 @@ fn read_batch(topic: &TopicName, topic_id: Uuid, partition: i32, bytes: Bytes) -
     let values = view
         .records(&limits)
         .expect("records")
-        .map(|record| String::from_utf8_lossy(&record.expect("a record").value.unwrap_or_default()).into_owned())
+        .map(|record| {
+            String::from_utf8_lossy(&record.expect("a record").value.unwrap_or_default()).into_owned()
+        })
         .collect();
     PeerBatch { topic: topic.to_string(), topic_id: topic_id.into_bytes(), partition, bytes, view, values }
 }
@@ -191,7 +194,12 @@ pub fn frame<T: Encodable + HeaderVersion>(correlation_id: i32, version: i16, bo
     bytes.freeze()
 }
 
-pub fn produce_answer(request: &Request, replies: &[Reply], throttle_ms: i32, endpoints: &[(i32, &str)]) -> Bytes {
+pub fn produce_answer(
+    request: &Request,
+    replies: &[Reply],
+    throttle_ms: i32,
+    endpoints: &[(i32, &str)],
+) -> Bytes {
     let version = request.version;
     let responses = replies
         .iter()
@@ -205,17 +213,18 @@ pub fn produce_answer(request: &Request, replies: &[Reply], throttle_ms: i32, en
                 partition = partition.with_log_start_offset(reply.log_start);
             }
             if version >= 8 {
-                partition = partition.with_error_message(reply.message.as_deref().map(text)).with_record_errors(
-                    reply
-                        .record_errors
-                        .iter()
-                        .map(|(index, message)| {
-                            BatchIndexAndErrorMessage::default()
-                                .with_batch_index(*index)
-                                .with_batch_index_error_message(message.as_deref().map(text))
-                        })
-                        .collect(),
-                );
+                partition =
+                    partition.with_error_message(reply.message.as_deref().map(text)).with_record_errors(
+                        reply
+                            .record_errors
+                            .iter()
+                            .map(|(index, message)| {
+                                BatchIndexAndErrorMessage::default()
+                                    .with_batch_index(*index)
+                                    .with_batch_index_error_message(message.as_deref().map(text))
+                            })
+                            .collect(),
+                    );
             }
             if version >= 10
                 && let Some((node, epoch)) = reply.leader
@@ -238,7 +247,10 @@ pub fn produce_answer(request: &Request, replies: &[Reply], throttle_ms: i32, en
             endpoints
                 .iter()
                 .map(|(node, host)| {
-                    NodeEndpoint::default().with_node_id(BrokerId(*node)).with_host(text(host)).with_port(9092)
+                    NodeEndpoint::default()
+                        .with_node_id(BrokerId(*node))
+                        .with_host(text(host))
+                        .with_port(9092)
                 })
                 .collect(),
         );
@@ -323,9 +335,8 @@ impl PeerCluster {
     pub fn init_producer_id(&mut self, request: &Request) -> Bytes {
         let mut body = InitProducerIdResponse::default().with_error_code(self.init_error);
         if self.init_error == 0 {
-            body = body
-                .with_producer_id(ProducerId(self.producer_id))
-                .with_producer_epoch(self.producer_epoch);
+            body =
+                body.with_producer_id(ProducerId(self.producer_id)).with_producer_epoch(self.producer_epoch);
             self.producer_id += 1;
             self.producer_epoch = 0;
         }

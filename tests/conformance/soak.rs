@@ -51,7 +51,8 @@ impl Log {
         let last = wire_add(first, view.record_count - 1);
         if let Some(entry) = self.producers.get_mut(&view.producer_id) {
             if entry.epoch == epoch
-                && let Some(known) = entry.batches.iter().find(|known| (known.first, known.last) == (first, last))
+                && let Some(known) =
+                    entry.batches.iter().find(|known| (known.first, known.last) == (first, last))
             {
                 assert_eq!(known.bytes, batch.bytes, "deduplication swallowed another batch");
                 return (0, known.offset);
@@ -300,7 +301,8 @@ impl Soak {
             }
             Happening::Outage(node) => {
                 self.world.unreachable.insert(node);
-                let cut: Vec<_> = self.world.connections.iter().filter(|(_, to)| **to == node).map(|(id, _)| *id).collect();
+                let cut: Vec<_> =
+                    self.world.connections.iter().filter(|(_, to)| **to == node).map(|(id, _)| *id).collect();
                 for connection in cut {
                     self.world.cut(connection);
                 }
@@ -345,7 +347,8 @@ impl Soak {
             Fate::Silence => {}
             Fate::Unanswered => self.plan(1, Happening::Cut(request.connection)),
             Fate::Normal | Fate::Lie(_) | Fate::Refuse(_) => {
-                let hosts: Vec<(i32, String)> = (1..=self.nodes).map(|node| (node, format!("b{node}"))).collect();
+                let hosts: Vec<(i32, String)> =
+                    (1..=self.nodes).map(|node| (node, format!("b{node}"))).collect();
                 let endpoints: Vec<(i32, &str)> = hosts.iter().map(|(node, host)| (*node, &**host)).collect();
                 let frame = produce_answer(request, &replies, 0, &endpoints);
                 let delay = self.random.random_range(100..5_000);
@@ -379,7 +382,10 @@ impl Soak {
                 None => panic!("seed {seed}: record {id} has no outcome"),
                 Some(BatchOutcome::Acknowledged(news)) => {
                     let Some(place) = place else { panic!("seed {seed}: acknowledged record {id} is lost") };
-                    assert!(news.base_offset.is_none_or(|told| told == place), "seed {seed}: {id} at {place}: {news:?}");
+                    assert!(
+                        news.base_offset.is_none_or(|told| told == place),
+                        "seed {seed}: {id} at {place}: {news:?}"
+                    );
                 }
                 Some(BatchOutcome::Rejected { cause, .. }) => {
                     assert_eq!(place, None, "seed {seed}: rejected record {id} is in the log: {cause}");

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use facteur::accumulator::partition_queue::{AppendTime, PartitionQueue, QueueLimits, TakeMode, Taken, TryAppend};
+use facteur::accumulator::partition_queue::{
+    AppendTime, PartitionQueue, QueueLimits, TakeMode, Taken, TryAppend,
+};
 use facteur::accumulator::producer_batch::{MemoryOwner, SealJob, Segment};
 use facteur::engine::{Acknowledged, Action, BatchOutcome, Engine, Event, Observation};
 use facteur::identifiers::{BatchNumber, ConnectionId, LaneId};
@@ -93,7 +95,11 @@ impl World {
             builder = builder.property(name, value);
         }
         let config = Arc::new(builder.build().expect("valid settings"));
-        let topic = PeerTopic { id: [7; 16], error: 0, partitions: leaders.iter().map(|leader| (*leader, 0)).collect() };
+        let topic = PeerTopic {
+            id: [7; 16],
+            error: 0,
+            partitions: leaders.iter().map(|leader| (*leader, 0)).collect(),
+        };
         Self {
             engine: Engine::new(Arc::clone(&config), 7, true),
             config,
@@ -265,7 +271,9 @@ impl World {
                 self.connections.remove(&connection);
                 self.requests.retain(|request| request.connection != connection);
             }
-            Action::Send { connection, correlation_id, frame } => self.sent(connection, correlation_id, &frame),
+            Action::Send { connection, correlation_id, frame } => {
+                self.sent(connection, correlation_id, &frame)
+            }
             Action::Take { lane, mode, wanted_after } => self.take(lane, mode, wanted_after),
             Action::ExpireLane { lane, cutoff, last } => {
                 let waited = self.config.delivery_timeout;
@@ -400,7 +408,13 @@ impl World {
         self.answer_with(request, replies, 0, &[]);
     }
 
-    pub fn answer_with(&mut self, request: &Request, replies: &[Reply], throttle_ms: i32, endpoints: &[(i32, &str)]) {
+    pub fn answer_with(
+        &mut self,
+        request: &Request,
+        replies: &[Reply],
+        throttle_ms: i32,
+        endpoints: &[(i32, &str)],
+    ) {
         let frame = produce_answer(request, replies, throttle_ms, endpoints);
         self.receive(request.connection, frame);
     }
@@ -495,7 +509,10 @@ impl World {
 
     /// Stamps (epoch, sequence) of everything that waits for an answer.
     pub fn waiting(&self) -> Vec<(i16, i32)> {
-        self.requests.iter().flat_map(|request| request.batches.iter().map(super::peer::PeerBatch::stamp)).collect()
+        self.requests
+            .iter()
+            .flat_map(|request| request.batches.iter().map(super::peer::PeerBatch::stamp))
+            .collect()
     }
 
     /// Connection to a node.
@@ -516,9 +533,10 @@ impl World {
 
 fn outcome_of(outcome: &BatchOutcome, index: i64) -> BatchOutcome {
     match outcome {
-        BatchOutcome::Acknowledged(news) => {
-            BatchOutcome::Acknowledged(Acknowledged { base_offset: news.base_offset.map(|base| base + index), ..*news })
-        }
+        BatchOutcome::Acknowledged(news) => BatchOutcome::Acknowledged(Acknowledged {
+            base_offset: news.base_offset.map(|base| base + index),
+            ..*news
+        }),
         other => other.clone(),
     }
 }
