@@ -4,10 +4,16 @@
 
 mod conformance {
     pub mod peer;
+    #[path = "../integration/support.rs"]
+    pub mod support;
     pub mod world;
 
+    mod accumulator;
+    mod decisions;
     mod errors;
     mod expiry;
+    mod handle;
+    mod network;
     mod sequences;
     mod soak;
 }

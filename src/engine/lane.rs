@@ -161,6 +161,8 @@ pub(crate) struct Lane {
     /// After a failure only the head is sent, until it is acknowledged (D-9).
     pub(crate) recovering: bool,
     pub(crate) backoff_until: Instant,
+    /// Until then no other hint is followed without a backoff.
+    pub(crate) led_until: Instant,
     pub(crate) reset: Option<Reset>,
     /// Last answered with a code that makes a broker slow (7, 19, 20) or timed out: it travels alone (D-42).
     pub(crate) travels_alone: bool,
@@ -187,6 +189,7 @@ impl Lane {
             sequences: PartitionSequences::default(),
             recovering: false,
             backoff_until: Instant::ZERO,
+            led_until: Instant::ZERO,
             reset: None,
             travels_alone: false,
             last_code: None,

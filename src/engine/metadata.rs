@@ -324,6 +324,10 @@ impl Engine {
             }
             return is_final && !has_lanes;
         }
+        if topic.partitions.is_empty() {
+            // A topic has at least one partition: this broker knows nothing of it yet (B23).
+            return false;
+        }
         self.check_recreated(&name, topic.id);
         let is_complete = self.learn_partitions(&name, topic);
         let lanes = self.cluster.topics.get(&name).map(|state| state.lanes.clone()).unwrap_or_default();
@@ -420,25 +424,25 @@ impl Engine {
         }
     }
 
-    /// KIP-951: the answer names the new leader. Applied only if it is newer and its node is known or told.
-    pub(super) fn apply_leader_hint(&mut self, lane: LaneId, answer: &PartitionAnswer, endpoints: &[Broker]) {
-        let is_hint =
-            matches!(answer.error, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
-        let Some((leader, epoch)) =
-            answer.current_leader.filter(|(leader, epoch)| is_hint && leader.0 >= 0 && *epoch >= 0)
+    /// KIP-951: the answer names the new leader. Applied only if it is newer and its node is known or told; true then.
+    pub(super) fn apply_leader_hint(&mut self, lane: LaneId, answer: &PartitionAnswer, endpoints: &[Broker]) -> bool {
+        let is_hint = matches!(answer.error, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
+        let Some((leader, epoch)) = answer.current_leader.filter(|(leader, epoch)| is_hint && leader.0 >= 0 && *epoch >= 0)
         else {
-            return;
+            return false;
         };
         if epoch <= self.lanes[lane.index()].leader_epoch {
-            return;
+            return false;
         }
         if let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.node == leader) {
             let address = HostPort { host: endpoint.host.clone(), port: endpoint.port };
             self.cluster.nodes.entry(leader).or_insert_with(|| Node::new(address));
         }
-        if self.cluster.nodes.contains_key(&leader) {
+        let is_known = self.cluster.nodes.contains_key(&leader);
+        if is_known {
             self.learn_leader(lane, Some(leader), Some(epoch));
         }
+        is_known
     }
 
     /// The ready connection with the fewest open requests.

@@ -37,9 +37,9 @@ impl Engine {
             let answer = response.partitions.iter().find(|answer| self.is_for(answer, batch.lane));
             match answer {
                 Some(answer) => {
-                    self.batch_answered(batch, answer);
-                    // After the answer: a newer leader lifts the backoff that its error has just set (B02).
-                    self.apply_leader_hint(batch.lane, answer, &response.node_endpoints);
+                    let is_led = self.apply_leader_hint(batch.lane, answer, &response.node_endpoints);
+                    let pace = if is_led { Pace::Led } else { Pace::Backoff };
+                    self.batch_answered(batch, answer, pace);
                 }
                 None => {
                     self.attempt_unanswered(batch, true, "the answer leaves the partition out");
@@ -62,7 +62,7 @@ impl Engine {
         same_topic && answer.partition == state.partition
     }
 
-    fn batch_answered(&mut self, sent: &SentBatch, answer: &PartitionAnswer) {
+    fn batch_answered(&mut self, sent: &SentBatch, answer: &PartitionAnswer, pace: Pace) {
         let Some((place, attempt)) = self.end_attempt(sent) else { return };
         let code = answer.error;
         let lane = sent.lane;
@@ -78,10 +78,10 @@ impl Engine {
             AnswerClass::Success => self.answered_success(lane, place, attempt, answer),
             AnswerClass::Indeterminate => {
                 self.lanes[lane.index()].window[place].becomes_doubtful_by_answer();
-                self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), Pace::Backoff);
+                self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), pace);
             }
             AnswerClass::Resend => {
-                self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), Pace::Backoff);
+                self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), pace);
             }
             AnswerClass::ResendFewTimes => {
                 let batch = &mut self.lanes[lane.index()].window[place];
@@ -178,12 +178,18 @@ impl Engine {
             }
             return;
         }
-        if pace == Pace::Backoff {
+        if pace != Pace::Free {
             let failures = batch.failures.saturating_sub(1);
             let wait = self.retry_backoff.after(failures, &mut self.random);
             let until = self.now + wait;
             let state = &mut self.lanes[lane.index()];
-            state.backoff_until = state.backoff_until.max(until);
+            if pace == Pace::Backoff || state.led_until > self.now {
+                state.backoff_until = state.backoff_until.max(until);
+            }
+            if pace == Pace::Led {
+                // Brokers that name each other must not make the batch fly to and fro (B04).
+                state.led_until = until;
+            }
         }
         if self.is_observed {
             let in_doubt = self.lanes[lane.index()].window[place].doubt.is_some();
@@ -299,6 +305,8 @@ impl Engine {
 pub(super) enum Pace {
     /// After a backoff; a retry is used up.
     Backoff,
+    /// At once, to the leader that the answer named, unless that happened a moment ago; a retry is used up.
+    Led,
     /// As soon as the rules allow; nothing is used up.
     Free,
 }

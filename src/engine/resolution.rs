@@ -242,7 +242,8 @@ impl Engine {
             state.trim();
             return;
         }
-        // (4) A new identity.
+        // (4) A new identity. What was settled may have added a cause.
+        let reset = state.reset.clone().unwrap_or(reset);
         let Some(identity) = self.identity_for_reset(lane, &reset) else { return };
         let state = &mut self.lanes[lane.index()];
         state.window.retain(WindowBatch::is_pending);

@@ -65,12 +65,16 @@ impl Engine {
     }
 
     fn mark_ready(&mut self, lane: LaneId, node: NodeId) {
-        if let Some(state) = self.lanes.get_mut(lane.index())
-            && state.ready_on != Some(node)
-        {
-            state.ready_on = Some(node);
-            self.ready.entry(node).or_default().push_back(lane);
+        let Some(state) = self.lanes.get_mut(lane.index()) else { return };
+        if state.ready_on == Some(node) {
+            return;
         }
+        // In one list only: a lane that moves away and back would otherwise be served twice in one request.
+        if let Some(lanes) = state.ready_on.and_then(|before| self.ready.get_mut(&before)) {
+            lanes.retain(|other| *other != lane);
+        }
+        state.ready_on = Some(node);
+        self.ready.entry(node).or_default().push_back(lane);
     }
 
     /// Serves the nodes whose connections can take something; true if anything was done.
@@ -166,7 +170,9 @@ impl Engine {
         if let Some(lanes) = self.ready.get_mut(&node) {
             lanes.retain(|other| *other != lane);
         }
-        if let Some(state) = self.lanes.get_mut(lane.index()) {
+        if let Some(state) = self.lanes.get_mut(lane.index())
+            && state.ready_on == Some(node)
+        {
             state.ready_on = None;
         }
         self.touch(lane);

@@ -418,6 +418,7 @@ impl Soak {
 }
 
 fn soak(seed: u64) -> Soak {
+    println!("seed {seed}");
     let mut soak = Soak::new(seed);
     soak.run();
     soak.check(seed);
