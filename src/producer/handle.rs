@@ -187,7 +187,7 @@ impl Producer {
     /// Dropping the future changes nothing.
     pub async fn topic(&self, name: &str) -> Result<TopicHandle, Error> {
         let topic = self.topic_by_name(name)?;
-        let mut sending = Sending { shared: &self.shared, topic: &topic, record: Record::to(""), callback: None };
+        let mut sending = Sending { shared: &self.shared, topic: &topic, record: &Record::to(""), callback: None };
         sending.look_up().await?;
         Ok(TopicHandle { producer: self.clone(), topic })
     }
@@ -213,9 +213,10 @@ impl Producer {
     /// # Cancel safety
     ///
     /// If the future is dropped before it is ready the record was not accepted, and whatever it waited for is given back.
+    #[inline]
     pub async fn send(&self, record: Record<'_>) -> Result<Delivery, Error> {
         let topic = self.topic_by_name(record.topic)?;
-        Sending { shared: &self.shared, topic: &topic, record, callback: None }.send().await
+        Sending { shared: &self.shared, topic: &topic, record: &record, callback: None }.send().await
     }
 
     /// Accepts a record and waits for its outcome.
@@ -236,9 +237,10 @@ impl Producer {
     /// # Errors
     ///
     /// [`TrySendError`]; the record, which is only borrowed, was not accepted.
+    #[inline]
     pub fn try_send(&self, record: Record<'_>) -> Result<Delivery, TrySendError> {
         let topic = self.topic_by_name(record.topic).map_err(TrySendError::Failed)?;
-        Sending { shared: &self.shared, topic: &topic, record, callback: None }.try_send()
+        Sending { shared: &self.shared, topic: &topic, record: &record, callback: None }.try_send()
     }
 
     /// As [`Producer::send`], on a thread without a runtime. Blocks the thread; not for async code.
@@ -246,6 +248,7 @@ impl Producer {
     /// # Errors
     ///
     /// As [`Producer::send`].
+    #[inline]
     pub fn send_blocking(&self, record: Record<'_>) -> Result<Delivery, Error> {
         block_on(self.send(record))
     }
@@ -277,7 +280,7 @@ impl Producer {
     {
         let topic = self.topic_by_name(record.topic)?;
         let callback: Callback = Box::new(callback);
-        let mut sending = Sending { shared: &self.shared, topic: &topic, record, callback: Some(callback) };
+        let mut sending = Sending { shared: &self.shared, topic: &topic, record: &record, callback: Some(callback) };
         let _told_by_callback = sending.send().await?;
         Ok(())
     }
@@ -412,8 +415,9 @@ impl TopicHandle {
     /// # Cancel safety
     ///
     /// As [`Producer::send`].
+    #[inline]
     pub async fn send(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        Sending { shared: &self.producer.shared, topic: &self.topic, record, callback: None }.send().await
+        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }.send().await
     }
 
     /// As [`Producer::send_and_wait`].
@@ -434,8 +438,9 @@ impl TopicHandle {
     /// # Errors
     ///
     /// As [`Producer::try_send`].
+    #[inline]
     pub fn try_send(&self, record: Record<'_>) -> Result<Delivery, TrySendError> {
-        Sending { shared: &self.producer.shared, topic: &self.topic, record, callback: None }.try_send()
+        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }.try_send()
     }
 
     /// As [`Producer::send_blocking`].
@@ -443,6 +448,7 @@ impl TopicHandle {
     /// # Errors
     ///
     /// As [`Producer::send`].
+    #[inline]
     pub fn send_blocking(&self, record: Record<'_>) -> Result<Delivery, Error> {
         block_on(self.send(record))
     }
@@ -462,7 +468,7 @@ impl TopicHandle {
     {
         let callback: Callback = Box::new(callback);
         let mut sending =
-            Sending { shared: &self.producer.shared, topic: &self.topic, record, callback: Some(callback) };
+            Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: Some(callback) };
         let _told_by_callback = sending.send().await?;
         Ok(())
     }

@@ -52,14 +52,14 @@ enum Attempt {
 pub(super) struct Sending<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) topic: &'a Arc<TopicShared>,
-    pub(super) record: Record<'a>,
+    pub(super) record: &'a Record<'a>,
     pub(super) callback: Option<Callback>,
 }
 
 impl Sending<'_> {
     /// Appends, waiting for metadata and memory within `max.block.ms`.
     pub(super) async fn send(&mut self) -> Result<Delivery, Error> {
-        check(self.shared, &self.record)?;
+        check(self.shared, self.record)?;
         match self.attempt()? {
             Attempt::Accepted(delivery) => Ok(delivery),
             blocked => Box::pin(self.send_slowly(blocked)).await,
@@ -98,32 +98,32 @@ impl Sending<'_> {
     }
 
     /// Never waits.
+    #[inline]
     pub(super) fn try_send(&mut self) -> Result<Delivery, TrySendError> {
-        check(self.shared, &self.record).map_err(|error| match error {
-            Error::RecordTooLarge { .. } => TrySendError::TooLarge(error),
-            other => TrySendError::Failed(other),
-        })?;
+        check(self.shared, self.record).map_err(refused)?;
         match self.attempt().map_err(TrySendError::Failed)? {
             Attempt::Accepted(delivery) => Ok(delivery),
-            Attempt::NeedsMetadata => {
-                let answer = self.topic.answer();
-                if let Some(error) = self.final_refusal(answer.error) {
-                    return Err(TrySendError::Failed(error));
-                }
-                self.shared.command(Command::TopicWanted(Arc::clone(&self.topic.name)));
-                Err(TrySendError::NotReady)
-            }
+            Attempt::NeedsMetadata => Err(self.not_ready()),
             Attempt::NeedsMemory(..) => Err(TrySendError::Full),
         }
     }
 
+    #[cold]
+    fn not_ready(&self) -> TrySendError {
+        if let Some(error) = self.final_refusal(self.topic.answer().error) {
+            return TrySendError::Failed(error);
+        }
+        self.shared.command(Command::TopicWanted(Arc::clone(&self.topic.name)));
+        TrySendError::NotReady
+    }
+
     /// Chooses the partition and appends.
-    #[inline]
+    #[inline(always)]
     fn attempt(&mut self) -> Result<Attempt, Error> {
         if self.topic.lanes.is_empty() {
             return self.without_lane();
         }
-        let choice = self.topic.choose(&self.shared.config, &self.record)?;
+        let choice = self.topic.choose(&self.shared.config, self.record)?;
         match self.topic.lanes.get(choice.partition) {
             Some(lane) => self.append(lane, choice),
             None => self.without_lane(),
@@ -136,12 +136,12 @@ impl Sending<'_> {
     }
 
     /// Appends to a lane that was chosen.
-    #[inline]
+    #[inline(always)]
     fn append(&mut self, lane: &Arc<Lane>, choice: Choice) -> Result<Attempt, Error> {
         let chosen_by =
             if choice.is_sticky { ChosenBy::Sticky(self.shared.config.batch_size) } else { ChosenBy::Record };
         let time = self.shared.environment.shared();
-        match lane.append(self.shared, &self.record, time, chosen_by, &mut self.callback) {
+        match lane.append(self.shared, self.record, time, chosen_by, &mut self.callback) {
             LaneAppend::Accepted(delivery, None) => Ok(Attempt::Accepted(delivery)),
             other => self.append_slowly(lane, choice, chosen_by, other),
         }
@@ -179,7 +179,7 @@ impl Sending<'_> {
                 LaneAppend::Closed => return Err(Error::Closed),
             }
             let time = self.shared.environment.shared();
-            append = lane.append(self.shared, &self.record, time, chosen_by, &mut self.callback);
+            append = lane.append_again(self.shared, self.record, time, chosen_by, &mut self.callback);
         }
     }
 
@@ -281,7 +281,7 @@ impl Sending<'_> {
 }
 
 /// What can be said of a record before anything else is looked at.
-#[inline]
+#[inline(always)]
 fn check(shared: &Shared, record: &Record<'_>) -> Result<(), Error> {
     let size_bytes =
         record_size_upper_bound(record.key.map(<[u8]>::len), record.value.map(<[u8]>::len), record.headers);
@@ -294,6 +294,14 @@ fn check(shared: &Shared, record: &Record<'_>) -> Result<(), Error> {
         return Ok(());
     }
     Err(what_is_wrong(shared, record, size_bytes))
+}
+
+#[cold]
+fn refused(error: Error) -> TrySendError {
+    match error {
+        Error::RecordTooLarge { .. } => TrySendError::TooLarge(error),
+        other => TrySendError::Failed(other),
+    }
 }
 
 #[cold]
