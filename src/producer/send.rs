@@ -59,7 +59,9 @@ pub(super) struct Sending<'a> {
 impl Sending<'_> {
     /// Appends, waiting for metadata and memory within `max.block.ms`.
     pub(super) async fn send(&mut self) -> Result<Delivery, Error> {
-        check(self.shared, self.record)?;
+        if !is_fine(self.shared, self.record) {
+            return Err(what_is_wrong(self.shared, self.record));
+        }
         match self.attempt()? {
             Attempt::Accepted(delivery) => Ok(delivery),
             blocked => Box::pin(self.send_slowly(blocked)).await,
@@ -100,7 +102,9 @@ impl Sending<'_> {
     /// Never waits.
     #[inline]
     pub(super) fn try_send(&mut self) -> Result<Delivery, TrySendError> {
-        check(self.shared, self.record).map_err(refused)?;
+        if !is_fine(self.shared, self.record) {
+            return Err(refused(what_is_wrong(self.shared, self.record)));
+        }
         match self.attempt().map_err(TrySendError::Failed)? {
             Attempt::Accepted(delivery) => Ok(delivery),
             Attempt::NeedsMetadata => Err(self.not_ready()),
@@ -282,18 +286,16 @@ impl Sending<'_> {
 
 /// What can be said of a record before anything else is looked at.
 #[inline(always)]
-fn check(shared: &Shared, record: &Record<'_>) -> Result<(), Error> {
-    let size_bytes =
-        record_size_upper_bound(record.key.map(<[u8]>::len), record.value.map(<[u8]>::len), record.headers);
-    let limit_bytes = shared.config.max_request_size.min(shared.config.buffer_memory);
-    if record.partition.unwrap_or(0) >= 0
+fn is_fine(shared: &Shared, record: &Record<'_>) -> bool {
+    record.partition.unwrap_or(0) >= 0
         && record.timestamp_ms.unwrap_or(0) >= 0
         && record.headers.len() <= MAX_HEADERS
-        && size_bytes <= limit_bytes
-    {
-        return Ok(());
-    }
-    Err(what_is_wrong(shared, record, size_bytes))
+        && size_bytes(record) <= shared.config.max_request_size.min(shared.config.buffer_memory)
+}
+
+#[inline(always)]
+fn size_bytes(record: &Record<'_>) -> usize {
+    record_size_upper_bound(record.key.map(<[u8]>::len), record.value.map(<[u8]>::len), record.headers)
 }
 
 #[cold]
@@ -305,7 +307,7 @@ fn refused(error: Error) -> TrySendError {
 }
 
 #[cold]
-fn what_is_wrong(shared: &Shared, record: &Record<'_>, size_bytes: usize) -> Error {
+fn what_is_wrong(shared: &Shared, record: &Record<'_>) -> Error {
     if record.partition.is_some_and(|partition| partition < 0) {
         return invalid(format!("partition {:?} is negative; partitions start at 0", record.partition));
     }
@@ -320,7 +322,7 @@ fn what_is_wrong(shared: &Shared, record: &Record<'_>, size_bytes: usize) -> Err
     } else {
         (shared.config.buffer_memory, "buffer.memory")
     };
-    Error::RecordTooLarge { size_bytes, limit_bytes, limit_name }
+    Error::RecordTooLarge { size_bytes: size_bytes(record), limit_bytes, limit_name }
 }
 
 fn invalid(text: String) -> Error {
