@@ -16,4 +16,5 @@ mod conformance {
     mod network;
     mod sequences;
     mod soak;
+    mod table;
 }

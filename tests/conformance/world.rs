@@ -112,6 +112,8 @@ impl World {
                 init_error: 0,
                 produce_max: 12,
                 metadata_max: 12,
+                versions_max: 4,
+                tells_versions_range: true,
                 metadata_error: 0,
                 has_no_brokers: false,
             },
@@ -513,11 +515,6 @@ impl World {
             .iter()
             .flat_map(|request| request.batches.iter().map(super::peer::PeerBatch::stamp))
             .collect()
-    }
-
-    /// Connection to a node.
-    pub fn connection_to(&self, node: i32) -> ConnectionId {
-        *self.connections.iter().rfind(|(_, to)| **to == node).expect("a connection").0
     }
 
     /// Everything was told, nothing is on its way, all memory came back.
