@@ -425,9 +425,16 @@ impl Engine {
     }
 
     /// KIP-951: the answer names the new leader. Applied only if it is newer and its node is known or told; true then.
-    pub(super) fn apply_leader_hint(&mut self, lane: LaneId, answer: &PartitionAnswer, endpoints: &[Broker]) -> bool {
-        let is_hint = matches!(answer.error, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
-        let Some((leader, epoch)) = answer.current_leader.filter(|(leader, epoch)| is_hint && leader.0 >= 0 && *epoch >= 0)
+    pub(super) fn apply_leader_hint(
+        &mut self,
+        lane: LaneId,
+        answer: &PartitionAnswer,
+        endpoints: &[Broker],
+    ) -> bool {
+        let is_hint =
+            matches!(answer.error, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
+        let Some((leader, epoch)) =
+            answer.current_leader.filter(|(leader, epoch)| is_hint && leader.0 >= 0 && *epoch >= 0)
         else {
             return false;
         };

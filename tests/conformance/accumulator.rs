@@ -13,7 +13,8 @@ use facteur::{Cause, Compression, Header};
 use super::peer::METADATA;
 use super::world::World;
 
-const ROOMY: &[(&str, &str)] = &[("batch.size", "16384"), ("linger.ms", "600000"), ("delivery.timeout.ms", "2000000")];
+const ROOMY: &[(&str, &str)] =
+    &[("batch.size", "16384"), ("linger.ms", "600000"), ("delivery.timeout.ms", "2000000")];
 
 // A1: a request has room for one batch. Fails if a partition of the node is served twice before another was served
 // once; with room for all, one request takes them all.
@@ -242,7 +243,10 @@ fn b3_a_cut_keeps_keys_headers_timestamps_and_codec() {
     let children = split(&parent, Compression::Gzip(6), body_bytes / 2, |_| true).expect("readable");
 
     assert!(children.len() >= 2);
-    assert_eq!(children.iter().map(facteur::accumulator::producer_batch::SealedBatch::record_count).sum::<u32>(), 40);
+    assert_eq!(
+        children.iter().map(facteur::accumulator::producer_batch::SealedBatch::record_count).sum::<u32>(),
+        40
+    );
     let mut index = 0_i32;
     for child in &children {
         assert_eq!(i32::try_from(child.first_record).expect("small"), index);
@@ -255,9 +259,15 @@ fn b3_a_cut_keeps_keys_headers_timestamps_and_codec() {
         let limits = DecompressionLimits { max_output_bytes: 1 << 20, max_ratio: usize::MAX };
         for record in view.records(&limits).expect("records") {
             let record = record.expect("a record");
-            assert_eq!(view.base_timestamp_ms + record.timestamp_delta_ms, 1_000_000 + i64::from(index) * 10 - 100);
+            assert_eq!(
+                view.base_timestamp_ms + record.timestamp_delta_ms,
+                1_000_000 + i64::from(index) * 10 - 100
+            );
             assert_eq!(record.key.is_some(), index % 2 == 0);
-            assert_eq!(record.value.as_deref(), Some(values[usize::try_from(index).expect("small")].as_bytes()));
+            assert_eq!(
+                record.value.as_deref(),
+                Some(values[usize::try_from(index).expect("small")].as_bytes())
+            );
             assert_eq!(record.headers.len(), 2);
             index += 1;
         }
@@ -286,7 +296,10 @@ fn b2_a_second_answer_to_a_finished_batch_is_a_protocol_error_and_changes_nothin
     world.code(&request, 10);
 
     world.assert_acknowledged(record, Some(3));
-    assert!(!world.connections.contains_key(&request.connection), "an answer to no request: the connection cannot be trusted");
+    assert!(
+        !world.connections.contains_key(&request.connection),
+        "an answer to no request: the connection cannot be trusted"
+    );
     world.advance(500);
     let next = world.send(0, "b");
     let request = world.request();

@@ -475,7 +475,10 @@ fn d40_a_recreated_topic_gets_nothing_that_was_in_doubt() {
     world.open_gate(0);
     let doubtful = world.send(0, "a");
     let request = world.request();
-    world.cluster.topics.insert("t".to_owned(), PeerTopic { id: [9; 16], error: 0, partitions: vec![(1, 0)] });
+    world
+        .cluster
+        .topics
+        .insert("t".to_owned(), PeerTopic { id: [9; 16], error: 0, partitions: vec![(1, 0)] });
     world.code(&request, 7);
     let clean = world.send(0, "b");
     world.want_topic("t");
@@ -496,7 +499,10 @@ fn d40_a_batch_on_its_way_during_a_recreation_waits_for_its_answer() {
     world.open_gate(0);
     let record = world.send(0, "a");
     let request = world.request();
-    world.cluster.topics.insert("t".to_owned(), PeerTopic { id: [9; 16], error: 0, partitions: vec![(1, 0)] });
+    world
+        .cluster
+        .topics
+        .insert("t".to_owned(), PeerTopic { id: [9; 16], error: 0, partitions: vec![(1, 0)] });
     world.want_topic("t");
     world.advance(500);
     world.assert_pending(record);

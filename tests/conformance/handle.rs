@@ -40,7 +40,8 @@ async fn a12_records_of_five_threads_arrive_once_and_in_each_threads_order() {
         let mut last = [-1; 5];
         for value in values(&broker, partition) {
             let (thread, index) = value.split_once(':').expect("ours");
-            let (thread, index): (usize, i32) = (thread.parse().expect("a number"), index.parse().expect("a number"));
+            let (thread, index): (usize, i32) =
+                (thread.parse().expect("a number"), index.parse().expect("a number"));
             assert!(index > last[thread], "{value} after {}", last[thread]);
             last[thread] = index;
             total += 1;

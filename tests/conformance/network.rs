@@ -34,7 +34,8 @@ fn m3_an_unknown_topic_is_asked_for_at_once_and_then_with_growing_waits() {
 // on (K9).
 #[test]
 fn m4_an_idle_topic_is_left_out_and_comes_back_with_its_sequences() {
-    let mut world = World::with(&[("metadata.max.idle.ms", "5000"), ("metadata.max.age.ms", "3000")], 1, &[1]);
+    let mut world =
+        World::with(&[("metadata.max.idle.ms", "5000"), ("metadata.max.age.ms", "3000")], 1, &[1]);
     world.open_gate(0);
     world.advance(20_000);
     let last = world.history.iter().rfind(|request| request.api == METADATA).expect("refreshed");
@@ -176,7 +177,10 @@ fn m9_a_throttled_node_gets_no_request_until_its_time_is_over() {
     assert!(world.requests.is_empty());
     world.advance(1);
     assert_eq!(world.request().value(), "c");
-    assert!(world.connections.contains_key(&two.connection), "the open request has the time of the silence too");
+    assert!(
+        world.connections.contains_key(&two.connection),
+        "the open request has the time of the silence too"
+    );
 }
 
 // M11: every known broker is gone, the bootstrap address lives. Fails if the dead ones are dialled for ever.
@@ -528,7 +532,9 @@ fn m8_a_broker_that_refuses_our_version_is_asked_with_one_it_knows() {
         let versions: Vec<i16> = world
             .history
             .iter()
-            .filter(|request| request.api == API_VERSIONS && request.connection == world.history[0].connection)
+            .filter(|request| {
+                request.api == API_VERSIONS && request.connection == world.history[0].connection
+            })
             .map(|request| request.version)
             .collect();
         assert_eq!(versions, asked);

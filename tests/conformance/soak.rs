@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use facteur::Cause;
 use facteur::engine::{BatchOutcome, Event};
 use facteur::identifiers::ConnectionId;
 use facteur::sequence::wire_add;
-use facteur::Cause;
 use facteur::time::Instant;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};

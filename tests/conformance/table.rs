@@ -134,7 +134,9 @@ fn ids() -> Vec<String> {
     ];
     families
         .into_iter()
-        .flat_map(|(family, ranges)| ranges.iter().cloned().flatten().map(move |number| format!("{family}{number}")))
+        .flat_map(|(family, ranges)| {
+            ranges.iter().cloned().flatten().map(move |number| format!("{family}{number}"))
+        })
         .collect()
 }
 
