@@ -356,9 +356,22 @@ impl Soak {
                     self.logs[place].fence(batch.view.producer_id);
                 }
                 let (code, offset) = self.logs[place].append(batch);
+                if self.world.traced {
+                    let (at, stamp) = (self.world.now.as_nanos(), batch.stamp());
+                    let line = format!(
+                        "{at} BROKER t-{place} {} {stamp:?} {:?}: {code} {offset}",
+                        batch.view.producer_id, batch.values
+                    );
+                    self.world.trace.push(line);
+                }
                 match fate {
                     Fate::Lie(lie) if code == 0 => Reply::to(batch, lie, -1),
-                    _ => Reply::to(batch, code, offset),
+                    Fate::Normal
+                    | Fate::Unanswered
+                    | Fate::Lie(_)
+                    | Fate::Refuse(_)
+                    | Fate::Silence
+                    | Fate::Fence => Reply::to(batch, code, offset),
                 }
             };
             replies.push(reply);
@@ -383,7 +396,7 @@ impl Soak {
     }
 
     /// The promises, asked of the log.
-    fn check(&mut self, seed: u64) {
+    fn check(&self, seed: u64) {
         let mut place_of: BTreeMap<usize, (usize, i64)> = BTreeMap::new();
         for (lane, log) in self.logs.iter().enumerate() {
             let ids: Vec<usize> = log.values.iter().map(|value| value.parse().expect("an id")).collect();
@@ -437,6 +450,15 @@ impl Soak {
     }
 }
 
+/// What the engine did, and when: read it when a seed fails (`FACTEUR_SOAK_TRACE=1`).
+fn tell(soak: &Soak) {
+    if std::env::var_os("FACTEUR_SOAK_TRACE").is_some() {
+        for line in &soak.world.trace {
+            println!("{line}");
+        }
+    }
+}
+
 fn soak(seed: u64) -> Soak {
     println!("seed {seed}");
     if seed % 5 == 4 {
@@ -444,6 +466,7 @@ fn soak(seed: u64) -> Soak {
     }
     let mut soak = Soak::new(seed);
     soak.run();
+    tell(&soak);
     soak.check(seed);
     soak.canaries(seed);
     soak.check(seed);

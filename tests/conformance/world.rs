@@ -274,7 +274,7 @@ impl World {
                 self.requests.retain(|request| request.connection != connection);
             }
             Action::Send { connection, correlation_id, frame } => {
-                self.sent(connection, correlation_id, &frame)
+                self.sent(connection, correlation_id, &frame);
             }
             Action::Take { lane, mode, wanted_after } => self.take(lane, mode, wanted_after),
             Action::ExpireLane { lane, cutoff, last } => {
@@ -326,7 +326,7 @@ impl World {
         if self.keep_frames && request.api == PRODUCE {
             self.frames.push(frame.to_vec());
         }
-        request.is_written = !self.hold_writes && !(self.hold_writes_of_produce && request.api == PRODUCE);
+        request.is_written = !(self.hold_writes || (self.hold_writes_of_produce && request.api == PRODUCE));
         if request.is_written {
             self.inbox.push_back(Event::Written { connection, correlation_id });
         }
