@@ -57,6 +57,12 @@ impl Segment {
         self.reserved_bytes - self.buffer.len()
     }
 
+    /// Bytes that are filled.
+    #[must_use]
+    pub(crate) const fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The whole capacity.
     #[must_use]
     pub const fn reserved_bytes(&self) -> usize {

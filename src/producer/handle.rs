@@ -197,7 +197,7 @@ impl Producer {
     pub async fn topic(&self, name: &str) -> Result<TopicHandle, Error> {
         let topic = self.topic_by_name(name)?;
         let mut sending =
-            Sending { shared: &self.shared, topic: &topic, record: Record::to(""), callback: None };
+            Sending { shared: &self.shared, topic: &topic, record: &Record::to(""), callback: None };
         sending.look_up().await?;
         Ok(TopicHandle { producer: self.clone(), topic })
     }
@@ -223,9 +223,10 @@ impl Producer {
     /// # Cancel safety
     ///
     /// If the future is dropped before it is ready the record was not accepted, and whatever it waited for is given back.
+    #[inline]
     pub async fn send(&self, record: Record<'_>) -> Result<Delivery, Error> {
         let topic = self.topic_by_name(record.topic)?;
-        Sending { shared: &self.shared, topic: &topic, record, callback: None }.send().await
+        Sending { shared: &self.shared, topic: &topic, record: &record, callback: None }.send().await
     }
 
     /// Accepts a record and waits for its outcome.
@@ -246,9 +247,10 @@ impl Producer {
     /// # Errors
     ///
     /// [`TrySendError`]; the record, which is only borrowed, was not accepted.
+    #[inline]
     pub fn try_send(&self, record: Record<'_>) -> Result<Delivery, TrySendError> {
         let topic = self.topic_by_name(record.topic).map_err(TrySendError::Failed)?;
-        Sending { shared: &self.shared, topic: &topic, record, callback: None }.try_send()
+        Sending { shared: &self.shared, topic: &topic, record: &record, callback: None }.try_send()
     }
 
     /// As [`Producer::send`], on a thread without a runtime. Blocks the thread; not for async code.
@@ -256,6 +258,7 @@ impl Producer {
     /// # Errors
     ///
     /// As [`Producer::send`].
+    #[inline]
     pub fn send_blocking(&self, record: Record<'_>) -> Result<Delivery, Error> {
         block_on(self.send(record))
     }
@@ -287,7 +290,8 @@ impl Producer {
     {
         let topic = self.topic_by_name(record.topic)?;
         let callback: Callback = Box::new(callback);
-        let mut sending = Sending { shared: &self.shared, topic: &topic, record, callback: Some(callback) };
+        let mut sending =
+            Sending { shared: &self.shared, topic: &topic, record: &record, callback: Some(callback) };
         let _told_by_callback = sending.send().await?;
         Ok(())
     }
@@ -422,8 +426,11 @@ impl TopicHandle {
     /// # Cancel safety
     ///
     /// As [`Producer::send`].
+    #[inline]
     pub async fn send(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        Sending { shared: &self.producer.shared, topic: &self.topic, record, callback: None }.send().await
+        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }
+            .send()
+            .await
     }
 
     /// As [`Producer::send_and_wait`].
@@ -444,8 +451,10 @@ impl TopicHandle {
     /// # Errors
     ///
     /// As [`Producer::try_send`].
+    #[inline]
     pub fn try_send(&self, record: Record<'_>) -> Result<Delivery, TrySendError> {
-        Sending { shared: &self.producer.shared, topic: &self.topic, record, callback: None }.try_send()
+        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }
+            .try_send()
     }
 
     /// As [`Producer::send_blocking`].
@@ -453,6 +462,7 @@ impl TopicHandle {
     /// # Errors
     ///
     /// As [`Producer::send`].
+    #[inline]
     pub fn send_blocking(&self, record: Record<'_>) -> Result<Delivery, Error> {
         block_on(self.send(record))
     }
@@ -471,8 +481,12 @@ impl TopicHandle {
         F: FnOnce(Result<DeliveryReport, Error>) + Send + 'static,
     {
         let callback: Callback = Box::new(callback);
-        let mut sending =
-            Sending { shared: &self.producer.shared, topic: &self.topic, record, callback: Some(callback) };
+        let mut sending = Sending {
+            shared: &self.producer.shared,
+            topic: &self.topic,
+            record: &record,
+            callback: Some(callback),
+        };
         let _told_by_callback = sending.send().await?;
         Ok(())
     }

@@ -52,14 +52,16 @@ enum Attempt {
 pub(super) struct Sending<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) topic: &'a Arc<TopicShared>,
-    pub(super) record: Record<'a>,
+    pub(super) record: &'a Record<'a>,
     pub(super) callback: Option<Callback>,
 }
 
 impl Sending<'_> {
     /// Appends, waiting for metadata and memory within `max.block.ms`.
     pub(super) async fn send(&mut self) -> Result<Delivery, Error> {
-        check(self.shared, &self.record)?;
+        if !is_fine(self.shared, self.record) {
+            return Err(what_is_wrong(self.shared, self.record));
+        }
         match self.attempt()? {
             Attempt::Accepted(delivery) => Ok(delivery),
             blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..)) => {
@@ -100,35 +102,34 @@ impl Sending<'_> {
     }
 
     /// Never waits.
+    #[inline]
     pub(super) fn try_send(&mut self) -> Result<Delivery, TrySendError> {
-        check(self.shared, &self.record).map_err(|error| {
-            if matches!(error, Error::RecordTooLarge { .. }) {
-                TrySendError::TooLarge(error)
-            } else {
-                TrySendError::Failed(error)
-            }
-        })?;
+        if !is_fine(self.shared, self.record) {
+            return Err(refused(what_is_wrong(self.shared, self.record)));
+        }
         match self.attempt().map_err(TrySendError::Failed)? {
             Attempt::Accepted(delivery) => Ok(delivery),
-            Attempt::NeedsMetadata => {
-                let answer = self.topic.answer();
-                if let Some(error) = self.final_refusal(answer.error) {
-                    return Err(TrySendError::Failed(error));
-                }
-                self.shared.command(Command::TopicWanted(Arc::clone(&self.topic.name)));
-                Err(TrySendError::NotReady)
-            }
+            Attempt::NeedsMetadata => Err(self.not_ready()),
             Attempt::NeedsMemory(..) => Err(TrySendError::Full),
         }
     }
 
+    #[cold]
+    fn not_ready(&self) -> TrySendError {
+        if let Some(error) = self.final_refusal(self.topic.answer().error) {
+            return TrySendError::Failed(error);
+        }
+        self.shared.command(Command::TopicWanted(Arc::clone(&self.topic.name)));
+        TrySendError::NotReady
+    }
+
     /// Chooses the partition and appends.
-    #[inline]
+    #[inline(always)]
     fn attempt(&mut self) -> Result<Attempt, Error> {
         if self.topic.lanes.is_empty() {
             return self.without_lane();
         }
-        let choice = self.topic.choose(&self.shared.config, &self.record)?;
+        let choice = self.topic.choose(&self.shared.config, self.record)?;
         match self.topic.lanes.get(choice.partition) {
             Some(lane) => self.append(lane, choice),
             None => self.without_lane(),
@@ -141,12 +142,12 @@ impl Sending<'_> {
     }
 
     /// Appends to a lane that was chosen.
-    #[inline]
+    #[inline(always)]
     fn append(&mut self, lane: &Arc<Lane>, choice: Choice) -> Result<Attempt, Error> {
         let chosen_by =
             if choice.is_sticky { ChosenBy::Sticky(self.shared.config.batch_size) } else { ChosenBy::Record };
         let time = self.shared.environment.shared();
-        match lane.append(self.shared, &self.record, time, chosen_by, &mut self.callback) {
+        match lane.append(self.shared, self.record, time, chosen_by, &mut self.callback) {
             LaneAppend::Accepted(delivery, None) => Ok(Attempt::Accepted(delivery)),
             other => self.append_slowly(lane, choice, chosen_by, other),
         }
@@ -184,7 +185,7 @@ impl Sending<'_> {
                 LaneAppend::Closed => return Err(Error::Closed),
             }
             let time = self.shared.environment.shared();
-            append = lane.append(self.shared, &self.record, time, chosen_by, &mut self.callback);
+            append = lane.append_again(self.shared, self.record, time, chosen_by, &mut self.callback);
         }
     }
 
@@ -295,23 +296,29 @@ impl Sending<'_> {
 }
 
 /// What can be said of a record before anything else is looked at.
-#[inline]
-fn check(shared: &Shared, record: &Record<'_>) -> Result<(), Error> {
-    let size_bytes =
-        record_size_upper_bound(record.key.map(<[u8]>::len), record.value.map(<[u8]>::len), record.headers);
-    let limit_bytes = shared.config.max_request_size.min(shared.config.buffer_memory);
-    if record.partition.unwrap_or(0) >= 0
+#[inline(always)]
+fn is_fine(shared: &Shared, record: &Record<'_>) -> bool {
+    record.partition.unwrap_or(0) >= 0
         && record.timestamp_ms.unwrap_or(0) >= 0
         && record.headers.len() <= MAX_HEADERS
-        && size_bytes <= limit_bytes
-    {
-        return Ok(());
-    }
-    Err(what_is_wrong(shared, record, size_bytes))
+        && size_bytes(record) <= shared.config.max_request_size.min(shared.config.buffer_memory)
+}
+
+#[inline(always)]
+fn size_bytes(record: &Record<'_>) -> usize {
+    record_size_upper_bound(record.key.map(<[u8]>::len), record.value.map(<[u8]>::len), record.headers)
 }
 
 #[cold]
-fn what_is_wrong(shared: &Shared, record: &Record<'_>, size_bytes: usize) -> Error {
+fn refused(error: Error) -> TrySendError {
+    match error {
+        Error::RecordTooLarge { .. } => TrySendError::TooLarge(error),
+        other => TrySendError::Failed(other),
+    }
+}
+
+#[cold]
+fn what_is_wrong(shared: &Shared, record: &Record<'_>) -> Error {
     if record.partition.is_some_and(|partition| partition < 0) {
         return invalid(format!("partition {:?} is negative; partitions start at 0", record.partition));
     }
@@ -329,7 +336,7 @@ fn what_is_wrong(shared: &Shared, record: &Record<'_>, size_bytes: usize) -> Err
     } else {
         (shared.config.buffer_memory, "buffer.memory")
     };
-    Error::RecordTooLarge { size_bytes, limit_bytes, limit_name }
+    Error::RecordTooLarge { size_bytes: size_bytes(record), limit_bytes, limit_name }
 }
 
 fn invalid(text: String) -> Error {

@@ -122,8 +122,9 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends if the open batch has room. The hot path.
-    #[inline]
+    /// Appends if the open batch has room. The hot path, which is inlined in one place: what it returns is then never
+    /// written to memory and read back.
+    #[inline(always)]
     pub(crate) fn append(
         &self,
         shared: &Arc<Shared>,
@@ -145,8 +146,7 @@ impl Lane {
             TryAppend::NeedsSegment(bytes) => return LaneAppend::NeedsSegment(bytes),
         };
         if appended.opened {
-            let cell = Arc::new(BatchCell::new(Arc::clone(&self.topic), self.partition, Arc::clone(shared)));
-            state.cells.push_back(Entry { number: appended.number, cell, is_taken: false });
+            self.add_cell(&mut state, shared, appended.number);
         }
         state.accepted += 1;
         let Some(cell) = state.cells.back().map(|entry| Arc::clone(&entry.cell)) else {
@@ -167,6 +167,25 @@ impl Lane {
         drop(state);
         let news = (sticky.is_some() || signal.is_some()).then_some(News { sticky, signal });
         LaneAppend::Accepted(Delivery::new(cell, appended.index, appended.timestamp_ms), news)
+    }
+
+    #[cold]
+    fn add_cell(&self, state: &mut LaneState, shared: &Arc<Shared>, number: BatchNumber) {
+        let cell = Arc::new(BatchCell::new(Arc::clone(&self.topic), self.partition, Arc::clone(shared)));
+        state.cells.push_back(Entry { number, cell, is_taken: false });
+    }
+
+    /// As [`Self::append`], after something was done about the batch.
+    #[inline(never)]
+    pub(crate) fn append_again(
+        &self,
+        shared: &Arc<Shared>,
+        record: &Record<'_>,
+        time: AppendTime,
+        chosen_by: ChosenBy,
+        callback: &mut Option<Callback>,
+    ) -> LaneAppend {
+        self.append(shared, record, time, chosen_by, callback)
     }
 
     /// Gives the queue a segment, which goes back to the pool if another thread was faster.

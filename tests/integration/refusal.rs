@@ -163,7 +163,10 @@ async fn a_bootstrap_server_that_refuses_is_named() {
 #[test]
 fn a_peer_that_is_no_broker_is_recognised() {
     trace();
-    let cases: [(&'static [u8], &str); 5] = [
+    let cases: [(&'static [u8], &str); 7] = [
+        (b"", "request.timeout.ms=100"),
+        // ApiVersions that claims two thousand million entries in a few bytes.
+        (b"\x00\x00\x00\x0b\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x07", "ApiVersions"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
         (b"\x15\x03\x03\x00\x02\x02\x46", "TLS"),
         (b"\x7f\xff\xff\xff lots", "2147483647"),
@@ -187,7 +190,10 @@ fn a_peer_that_is_no_broker_is_recognised() {
                 let _rest = stream.read(&mut request);
             }
         });
-        let config = ProducerConfig::builder(&address.to_string()).build().expect("valid");
+        let config = ProducerConfig::builder(&address.to_string())
+            .property("request.timeout.ms", "100")
+            .build()
+            .expect("valid");
         let producer = Producer::new(config).expect("starts");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
 
