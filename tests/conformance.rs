@@ -1,6 +1,13 @@
 //! The conformance list of the producer, scenario by scenario, in virtual time.
 //!
 //! See `conformance/table.rs` for which test covers which scenario, and what is left out and why.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "the scripted peers and the soak are test code outside of test functions"
+)]
 
 mod conformance {
     pub mod peer;
@@ -16,4 +23,5 @@ mod conformance {
     mod network;
     mod sequences;
     mod soak;
+    mod table;
 }

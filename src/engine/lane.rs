@@ -164,6 +164,8 @@ pub(crate) struct Lane {
     /// Until then no other hint is followed without a backoff.
     pub(crate) led_until: Instant,
     pub(crate) reset: Option<Reset>,
+    /// A copy of an abandoned batch may still land: nothing of a newer epoch of its id has been acknowledged since.
+    pub(crate) is_unfenced: bool,
     /// Last answered with a code that makes a broker slow (7, 19, 20) or timed out: it travels alone (D-42).
     pub(crate) travels_alone: bool,
     pub(crate) last_code: Option<ErrorCode>,
@@ -191,6 +193,7 @@ impl Lane {
             backoff_until: Instant::ZERO,
             led_until: Instant::ZERO,
             reset: None,
+            is_unfenced: false,
             travels_alone: false,
             last_code: None,
             is_dirty: false,

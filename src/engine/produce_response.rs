@@ -151,6 +151,7 @@ impl Engine {
         batch.open = Some(attempt);
         if let Some(stamp) = batch.stamp {
             state.sequences.acknowledged(stamp.identity, gate);
+            state.is_unfenced &= state.sequences.identity() != Some(stamp.identity);
         }
         if state.head() == Some(place) {
             state.recovering = false;

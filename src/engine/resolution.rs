@@ -243,7 +243,9 @@ impl Engine {
             return;
         }
         // (4) A new identity. What was settled may have added a cause.
-        let reset = state.reset.clone().unwrap_or(reset);
+        let mut reset = state.reset.clone().unwrap_or(reset);
+        // The bump that was to fence an abandoned copy has fenced nothing until the broker has accepted a batch of it.
+        reset.abandoned |= state.is_unfenced;
         let Some(identity) = self.identity_for_reset(lane, &reset) else { return };
         let state = &mut self.lanes[lane.index()];
         state.window.retain(WindowBatch::is_pending);
@@ -252,6 +254,7 @@ impl Engine {
             batch.stamp = None;
         }
         state.sequences.restart(identity);
+        state.is_unfenced = reset.abandoned && !reset.needs_new_id;
         state.reset = None;
         state.recovering = false;
         self.stats.lane_resets += 1;

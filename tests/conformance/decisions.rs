@@ -215,9 +215,8 @@ fn d7_a_lane_with_an_abandoned_batch_bumps_inside_its_old_id() {
     assert_eq!((request.batch().view.producer_id, request.stamp()), (1000, (32_001, 0)));
 }
 
-// D-7: another lane has brought a new id meanwhile. Fails if the abandoned copy could land after records of that id.
-#[test]
-fn d7_an_abandoned_batch_is_fenced_inside_its_old_id_even_if_a_new_id_is_there() {
+/// A lane that has abandoned a batch under 1000/0 while another lane brought id 1001; its next batch is on its way.
+fn abandoned_while_another_lane_has_a_new_id() -> (World, Request) {
     let mut world = World::with(&[("facteur.late.resolution.ms", "0")], 1, &[1, 1]);
     world.open_gate(1);
     world.open_gate(0);
@@ -242,8 +241,40 @@ fn d7_an_abandoned_batch_is_fenced_inside_its_old_id_even_if_a_new_id_is_there()
     world.unknown(record);
     world.send(0, "b");
     let request = world.request();
+    (world, request)
+}
 
+// D-7: another lane has brought a new id meanwhile. Fails if the abandoned copy could land after records of that id.
+#[test]
+fn d7_an_abandoned_batch_is_fenced_inside_its_old_id_even_if_a_new_id_is_there() {
+    let (_, request) = abandoned_while_another_lane_has_a_new_id();
     assert_eq!((request.batch().view.producer_id, request.stamp()), (1000, (1, 0)));
+}
+
+// D-7: the bump that was to fence the abandoned copy carried a batch that the broker refused, so nothing is fenced yet.
+// Found by the soak: the lane moved to the new id, and the copy landed behind its records.
+#[test]
+fn d7_a_refused_batch_fences_nothing() {
+    let (mut world, request) = abandoned_while_another_lane_has_a_new_id();
+    assert_eq!((request.batch().view.producer_id, request.stamp()), (1000, (1, 0)));
+    world.code(&request, 44);
+    let record = world.send(0, "c");
+    let request = world.request();
+    assert_eq!(
+        (request.batch().view.producer_id, request.stamp()),
+        (1000, (2, 0)),
+        "still inside the old id"
+    );
+    world.ok(&request, 5);
+    world.assert_acknowledged(record, Some(5));
+
+    // Now it is fenced, and the next reset may move on.
+    world.send(0, "d");
+    let request = world.request();
+    world.code(&request, 44);
+    world.send(0, "e");
+    let request = world.request();
+    assert_eq!((request.batch().view.producer_id, request.stamp()), (1001, (0, 0)));
 }
 
 // D-8, B09: the first batch of a lane alone. The headline hole: the first is refused, the second accepted.

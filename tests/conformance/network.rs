@@ -519,9 +519,28 @@ fn d44_zstd_is_not_sent_to_a_broker_that_cannot_read_it() {
     assert!(matches!(world.rejected(record), Cause::Broker { code: ErrorCode(76), .. }));
 }
 
-// M8: the broker does not know our ApiVersions. Not asked in a circle.
+// M8: a broker that is older than our ApiVersions answers 35, with its own range or without. Fails if it is asked in a
+// circle, or not at all.
 #[test]
-fn m8_versions_are_negotiated_once_per_connection() {
-    let world = World::new();
-    assert_eq!(world.count(API_VERSIONS), world.connections.len());
+fn m8_a_broker_that_refuses_our_version_is_asked_with_one_it_knows() {
+    for (tells_range, asked) in [(true, [4, 2]), (false, [4, 0])] {
+        let mut world = World::cold(&[], 1, &[1]);
+        world.cluster.versions_max = 2;
+        world.cluster.tells_versions_range = tells_range;
+        world.want_topic("t");
+        world.advance(1);
+        let versions: Vec<i16> = world
+            .history
+            .iter()
+            .filter(|request| {
+                request.api == API_VERSIONS && request.connection == world.history[0].connection
+            })
+            .map(|request| request.version)
+            .collect();
+        assert_eq!(versions, asked);
+        let record = world.send(0, "a");
+        let request = world.request();
+        world.ok(&request, 0);
+        world.assert_acknowledged(record, Some(0));
+    }
 }

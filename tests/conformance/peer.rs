@@ -268,6 +268,8 @@ pub struct PeerCluster {
     pub init_error: i16,
     pub produce_max: i16,
     pub metadata_max: i16,
+    pub versions_max: i16,
+    pub tells_versions_range: bool,
     pub metadata_error: i16,
     pub has_no_brokers: bool,
 }
@@ -282,6 +284,15 @@ pub struct PeerTopic {
 
 impl PeerCluster {
     pub fn versions(&self, request: &Request) -> Bytes {
+        if request.version > self.versions_max {
+            // KIP-511: the refusal is in version 0, whatever was asked.
+            let mut body = ApiVersionsResponse::default().with_error_code(35);
+            if self.tells_versions_range {
+                let range = ApiVersion::default().with_api_key(API_VERSIONS).with_min_version(0);
+                body = body.with_api_keys(vec![range.with_max_version(self.versions_max)]);
+            }
+            return frame(request.correlation_id, 0, &body);
+        }
         let keys = [
             (PRODUCE, 3, self.produce_max),
             (METADATA, 0, self.metadata_max),

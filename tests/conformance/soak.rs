@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use facteur::Cause;
 use facteur::engine::{BatchOutcome, Event};
 use facteur::identifiers::ConnectionId;
 use facteur::sequence::wire_add;
@@ -44,6 +45,10 @@ struct Log {
 }
 
 impl Log {
+    fn fence(&mut self, producer_id: i64) {
+        self.producers.insert(producer_id, ProducerEntry { epoch: i16::MAX, batches: VecDeque::new() });
+    }
+
     /// Section 8.2: the code and the offset.
     fn append(&mut self, batch: &PeerBatch) -> (i16, i64) {
         let view = &batch.view;
@@ -114,6 +119,8 @@ enum Fate {
     Refuse(i16),
     /// Processed, never answered: the request times out.
     Silence,
+    /// Somebody has fenced the producer id in this partition for good: 47 from now on.
+    Fence,
 }
 
 struct Soak {
@@ -152,7 +159,11 @@ impl Soak {
             ("facteur.batch.growth.enable", growth),
             ("delivery.timeout.ms", delivery),
         ];
-        let mut world = World::with(&properties, nodes, &leaders);
+        let mut world = World::cold(&properties, nodes, &leaders);
+        // Now and then the epochs are nearly used up (D-7).
+        world.cluster.producer_epoch = [0, 0, 0, 31_998][random.random_range(0..4)];
+        world.want_topic("t");
+        world.advance(1);
         world.traced = true;
         let fault_rate = random.random_range(20..350);
         Self {
@@ -180,7 +191,7 @@ impl Soak {
         !self.is_healed && self.random.random_range(0..1000) < per_mille
     }
 
-    fn run(&mut self) {
+    fn plan_faults(&mut self) {
         for _ in 0..RECORDS {
             let at = self.random.random_range(0..FAULTS_END_MS * 1000);
             self.plan(at, Happening::Append);
@@ -207,6 +218,10 @@ impl Soak {
             let at = self.random.random_range(0..FAULTS_END_MS * 1000);
             self.plan(at, Happening::WantMetadata);
         }
+    }
+
+    fn run(&mut self) {
+        self.plan_faults();
         self.until(Instant::from_millis(FAULTS_END_MS + 1));
         self.is_healed = true;
         self.world.hold_writes_of_produce = false;
@@ -271,7 +286,9 @@ impl Soak {
                     4 | 5 => Fate::Lie([6, 7, 20, 3, -1][self.random.random_range(0..5)]),
                     6 | 7 => Fate::Refuse([6, 3, -1, 56][self.random.random_range(0..4)]),
                     8 => Fate::Refuse(19),
-                    _ => Fate::Refuse([29, 44, 2, 10][self.random.random_range(0..4)]),
+                    _ => [29, 44, 2, 10, 31, 47]
+                        .map(|code| if code == 47 { Fate::Fence } else { Fate::Refuse(code) })
+                        [self.random.random_range(0..6)],
                 };
                 self.plan(after_us, Happening::Arrives(request, fate));
             } else {
@@ -335,10 +352,26 @@ impl Soak {
                 let reply = Reply::to(batch, 6, -1);
                 if self.random.random_bool(0.5) { reply.leader(leader, epoch) } else { reply }
             } else {
+                if fate == Fate::Fence {
+                    self.logs[place].fence(batch.view.producer_id);
+                }
                 let (code, offset) = self.logs[place].append(batch);
+                if self.world.traced {
+                    let (at, stamp) = (self.world.now.as_nanos(), batch.stamp());
+                    let line = format!(
+                        "{at} BROKER t-{place} {} {stamp:?} {:?}: {code} {offset}",
+                        batch.view.producer_id, batch.values
+                    );
+                    self.world.trace.push(line);
+                }
                 match fate {
                     Fate::Lie(lie) if code == 0 => Reply::to(batch, lie, -1),
-                    _ => Reply::to(batch, code, offset),
+                    Fate::Normal
+                    | Fate::Unanswered
+                    | Fate::Lie(_)
+                    | Fate::Refuse(_)
+                    | Fate::Silence
+                    | Fate::Fence => Reply::to(batch, code, offset),
                 }
             };
             replies.push(reply);
@@ -346,7 +379,7 @@ impl Soak {
         match fate {
             Fate::Silence => {}
             Fate::Unanswered => self.plan(1, Happening::Cut(request.connection)),
-            Fate::Normal | Fate::Lie(_) | Fate::Refuse(_) => {
+            Fate::Normal | Fate::Lie(_) | Fate::Refuse(_) | Fate::Fence => {
                 let hosts: Vec<(i32, String)> =
                     (1..=self.nodes).map(|node| (node, format!("b{node}"))).collect();
                 let endpoints: Vec<(i32, &str)> = hosts.iter().map(|(node, host)| (*node, &**host)).collect();
@@ -363,7 +396,7 @@ impl Soak {
     }
 
     /// The promises, asked of the log.
-    fn check(&mut self, seed: u64) {
+    fn check(&self, seed: u64) {
         let mut place_of: BTreeMap<usize, (usize, i64)> = BTreeMap::new();
         for (lane, log) in self.logs.iter().enumerate() {
             let ids: Vec<usize> = log.values.iter().map(|value| value.parse().expect("an id")).collect();
@@ -417,12 +450,52 @@ impl Soak {
     }
 }
 
+/// What the engine did, and when: read it when a seed fails (`FACTEUR_SOAK_TRACE=1`).
+fn tell(soak: &Soak) {
+    if std::env::var_os("FACTEUR_SOAK_TRACE").is_some() {
+        for line in &soak.world.trace {
+            println!("{line}");
+        }
+    }
+}
+
 fn soak(seed: u64) -> Soak {
     println!("seed {seed}");
+    if seed % 5 == 4 {
+        return soak_with_a_forced_close(seed);
+    }
     let mut soak = Soak::new(seed);
     soak.run();
+    tell(&soak);
     soak.check(seed);
     soak.canaries(seed);
+    soak.check(seed);
+    soak
+}
+
+/// Closed without patience in the middle of it all; what is still on its way arrives afterwards.
+fn soak_with_a_forced_close(seed: u64) -> Soak {
+    let mut soak = Soak::new(seed);
+    soak.plan_faults();
+    let end = soak.random.random_range(1_000..FAULTS_END_MS);
+    soak.until(Instant::from_millis(end));
+    soak.queue.retain(|_, happening| !matches!(happening, Happening::Append));
+    soak.world.engine.shut_down(soak.world.now, &Cause::Closed);
+    soak.world.run();
+    for (id, outcome) in soak.world.outcomes.iter().enumerate() {
+        assert!(outcome.is_some(), "seed {seed}: record {id} has no outcome after the close");
+    }
+    soak.is_healed = true;
+    while let Some(entry) = soak.queue.first_entry() {
+        soak.world.now = soak.world.now.max(entry.key().0);
+        if let Happening::Arrives(request, fate) = entry.remove() {
+            soak.process(&request, fate);
+        }
+    }
+    let connections: Vec<ConnectionId> = soak.world.connections.keys().copied().collect();
+    for connection in connections {
+        soak.world.cut(connection);
+    }
     soak.check(seed);
     soak
 }

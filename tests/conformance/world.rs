@@ -112,6 +112,8 @@ impl World {
                 init_error: 0,
                 produce_max: 12,
                 metadata_max: 12,
+                versions_max: 4,
+                tells_versions_range: true,
                 metadata_error: 0,
                 has_no_brokers: false,
             },
@@ -272,7 +274,7 @@ impl World {
                 self.requests.retain(|request| request.connection != connection);
             }
             Action::Send { connection, correlation_id, frame } => {
-                self.sent(connection, correlation_id, &frame)
+                self.sent(connection, correlation_id, &frame);
             }
             Action::Take { lane, mode, wanted_after } => self.take(lane, mode, wanted_after),
             Action::ExpireLane { lane, cutoff, last } => {
@@ -324,7 +326,7 @@ impl World {
         if self.keep_frames && request.api == PRODUCE {
             self.frames.push(frame.to_vec());
         }
-        request.is_written = !self.hold_writes && !(self.hold_writes_of_produce && request.api == PRODUCE);
+        request.is_written = !(self.hold_writes || (self.hold_writes_of_produce && request.api == PRODUCE));
         if request.is_written {
             self.inbox.push_back(Event::Written { connection, correlation_id });
         }
@@ -513,11 +515,6 @@ impl World {
             .iter()
             .flat_map(|request| request.batches.iter().map(super::peer::PeerBatch::stamp))
             .collect()
-    }
-
-    /// Connection to a node.
-    pub fn connection_to(&self, node: i32) -> ConnectionId {
-        *self.connections.iter().rfind(|(_, to)| **to == node).expect("a connection").0
     }
 
     /// Everything was told, nothing is on its way, all memory came back.
