@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use facteur::accumulator::partition_queue::{AppendTime, PartitionQueue, QueueLimits, TakeMode, Taken, TryAppend};
+use facteur::accumulator::partition_queue::{
+    AppendTime, PartitionQueue, QueueLimits, TakeMode, Taken, TryAppend,
+};
 use facteur::accumulator::partitioner::KeyHash;
 use facteur::accumulator::producer_batch::{MemoryOwner, SealJob, Segment};
 use facteur::time::Instant;
@@ -80,7 +82,8 @@ fn appends(criterion: &mut Criterion) {
     let config = ProducerConfig::builder("127.0.0.1:9092").property("batch.size", "131072").build();
     let Ok(config) = config else { return };
     let limits = QueueLimits::new(&config);
-    let headers = [Header::new("trace", b"0123456789abcdef"), Header::new("kind", b"paid"), Header::null("empty")];
+    let headers =
+        [Header::new("trace", b"0123456789abcdef"), Header::new("kind", b"paid"), Header::null("empty")];
     let mut group = criterion.benchmark_group("append");
     for value_bytes in [100, 1024] {
         let value: Vec<u8> = (0_u8..=255).cycle().take(value_bytes).collect();
@@ -105,7 +108,9 @@ fn appends(criterion: &mut Criterion) {
 fn partitions(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("partition of a key");
     for (name, hash) in [("murmur2", KeyHash::Murmur2), ("crc32", KeyHash::Crc32)] {
-        for key in [b"k42".as_slice(), b"customer-000042", b"0123456789abcdef0123456789abcdef0123456789abcdef"] {
+        for key in
+            [b"k42".as_slice(), b"customer-000042", b"0123456789abcdef0123456789abcdef0123456789abcdef"]
+        {
             group.bench_function(format!("{name}, {} B", key.len()), |bencher| {
                 bencher.iter(|| hash.partition(black_box(Some(key)), 6));
             });

@@ -85,8 +85,10 @@ fn main() -> ExitCode {
 fn options() -> Outcome<Options> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // As criterion does: `cargo bench` says `--bench`, `cargo test` does not.
-    let is_short = !arguments.iter().any(|argument| argument == "--bench") || arguments.iter().any(|argument| argument == "--test");
-    let value = |name: &str| arguments.iter().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='));
+    let is_short = !arguments.iter().any(|argument| argument == "--bench")
+        || arguments.iter().any(|argument| argument == "--test");
+    let value =
+        |name: &str| arguments.iter().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='));
     let (records, rounds) = if is_short { (200_000, 1) } else { (10_000_000, 5) };
     Ok(Options {
         records: value("--records").map_or(Ok(records), str::parse)?,
@@ -167,7 +169,9 @@ fn measure(scenario: Scenario, options: &Options) -> Outcome<f64> {
     }
     producer.close_blocking(Duration::from_secs(5));
     rounds.sort_by(|a, b| a.ns.total_cmp(&b.ns));
-    let (Some(least), Some(most), Some(median)) = (rounds.first(), rounds.last(), rounds.get(rounds.len() / 2)) else {
+    let (Some(least), Some(most), Some(median)) =
+        (rounds.first(), rounds.last(), rounds.get(rounds.len() / 2))
+    else {
         return Err("no rounds".into());
     };
     println!(

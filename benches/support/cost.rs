@@ -29,7 +29,8 @@ impl CpuTime {
         // The second field is the name in parentheses and may hold anything; the rest is numbers.
         let rest = text.rsplit_once(')').map(|(_, rest)| rest).ok_or_else(|| unreadable(&text))?;
         let mut fields = rest.split_ascii_whitespace().skip(11);
-        let mut ticks = || fields.next().and_then(|field| field.parse::<u64>().ok()).ok_or_else(|| unreadable(&text));
+        let mut ticks =
+            || fields.next().and_then(|field| field.parse::<u64>().ok()).ok_or_else(|| unreadable(&text));
         let ns_per_tick = 1_000_000_000 / TICKS_PER_SECOND;
         Ok(Self { user_ns: ticks()? * ns_per_tick, system_ns: ticks()? * ns_per_tick })
     }

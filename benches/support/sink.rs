@@ -103,7 +103,9 @@ impl Sink {
             let read = match stream.read(&mut buffer[filled..]) {
                 Ok(0) => return Ok(()),
                 Ok(read) => read,
-                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return Ok(()),
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             };
             filled += read;
@@ -137,8 +139,10 @@ impl Sink {
     fn answer(&self, frame: &[u8], answers: &mut Vec<u8>) -> io::Result<()> {
         let mut request = Fields { rest: frame, is_flexible: false };
         let (api, version, correlation_id) = (request.i16()?, request.i16()?, request.i32()?);
-        let (_, _, highest, first_flexible) =
-            *APIS.iter().find(|(key, ..)| *key == api).ok_or_else(|| bad("an API that the sink does not speak"))?;
+        let (_, _, highest, first_flexible) = *APIS
+            .iter()
+            .find(|(key, ..)| *key == api)
+            .ok_or_else(|| bad("an API that the sink does not speak"))?;
         let is_flexible = version >= first_flexible;
         let client_id = request.i16()?;
         request.skip(usize::try_from(client_id).unwrap_or(0))?;
@@ -169,7 +173,8 @@ impl Sink {
                 }
             }
         }
-        let size = u32::try_from(answers.len() - start - 4).map_err(|_| bad("an answer that is too large"))?;
+        let size =
+            u32::try_from(answers.len() - start - 4).map_err(|_| bad("an answer that is too large"))?;
         answers[start..start + 4].copy_from_slice(&size.to_be_bytes());
         Ok(())
     }
@@ -340,7 +345,8 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
-        let (field, rest) = self.rest.split_first_chunk::<N>().ok_or_else(|| bad("a request that is cut short"))?;
+        let (field, rest) =
+            self.rest.split_first_chunk::<N>().ok_or_else(|| bad("a request that is cut short"))?;
         self.rest = rest;
         Ok(*field)
     }
@@ -358,7 +364,8 @@ impl<'a> Fields<'a> {
     }
 
     fn skip(&mut self, bytes: usize) -> io::Result<&'a [u8]> {
-        let (skipped, rest) = self.rest.split_at_checked(bytes).ok_or_else(|| bad("a request that is cut short"))?;
+        let (skipped, rest) =
+            self.rest.split_at_checked(bytes).ok_or_else(|| bad("a request that is cut short"))?;
         self.rest = rest;
         Ok(skipped)
     }

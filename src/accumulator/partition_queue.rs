@@ -394,7 +394,11 @@ impl PartitionQueue {
 
     /// The size, before compression, beyond which no record is added.
     fn limit_bytes(&self) -> usize {
-        if self.wanted { self.target_bytes() } else { self.limits.growth_limit_bytes.max(self.target_bytes()) }
+        if self.wanted {
+            self.target_bytes()
+        } else {
+            self.limits.growth_limit_bytes.max(self.target_bytes())
+        }
     }
 
     #[cold]
@@ -408,7 +412,12 @@ impl PartitionQueue {
         };
         let usual = self.last_batch_bytes.next_power_of_two();
         let size = record_size_bytes(&fields);
-        usual.clamp(FIRST_SEGMENT_BYTES.min(self.limits.largest_segment_bytes), self.limits.largest_segment_bytes).max(size)
+        usual
+            .clamp(
+                FIRST_SEGMENT_BYTES.min(self.limits.largest_segment_bytes),
+                self.limits.largest_segment_bytes,
+            )
+            .max(size)
     }
 
     fn seal_open(&mut self) -> Option<SealJob> {

@@ -42,7 +42,11 @@ impl Segment {
     /// A segment over `buffer`, whose reservation of `reserved_bytes` goes back to `owner` at the end. The buffer's
     /// capacity is at least that.
     #[must_use]
-    pub fn new(buffer: Vec<u8>, reserved_bytes: usize, owner: Option<std::sync::Arc<dyn MemoryOwner>>) -> Self {
+    pub fn new(
+        buffer: Vec<u8>,
+        reserved_bytes: usize,
+        owner: Option<std::sync::Arc<dyn MemoryOwner>>,
+    ) -> Self {
         Self { buffer, reserved_bytes, owner }
     }
 
@@ -205,10 +209,8 @@ pub fn split(
         whole.extend_from_slice(part);
     }
     let view = BatchView::parse(&Bytes::from(whole))?;
-    let limits = DecompressionLimits {
-        max_output_bytes: parent.uncompressed_bytes.max(1),
-        max_ratio: usize::MAX,
-    };
+    let limits =
+        DecompressionLimits { max_output_bytes: parent.uncompressed_bytes.max(1), max_ratio: usize::MAX };
     let mut children = Vec::new();
     let mut child = Child::new(parent.first_record);
     for (index, record) in (0_u32..).zip(view.records(&limits)?) {

@@ -162,11 +162,13 @@ impl Producer {
             if !self.shared.is_open() {
                 return Err(Error::Closed);
             }
-            if matches!(&*self.shared.readiness.lock().unwrap_or_else(PoisonError::into_inner), Some(Ok(()))) {
+            if matches!(&*self.shared.readiness.lock().unwrap_or_else(PoisonError::into_inner), Some(Ok(())))
+            {
                 return Ok(());
             }
             if until(&self.shared, deadline, changed).await.is_none() {
-                let servers: Vec<String> = self.config().bootstrap_servers.iter().map(ToString::to_string).collect();
+                let servers: Vec<String> =
+                    self.config().bootstrap_servers.iter().map(ToString::to_string).collect();
                 return Err(Error::NotReady {
                     bootstrap: servers.join(",").into(),
                     waited: self.shared.environment.now().since(begun),
@@ -187,7 +189,8 @@ impl Producer {
     /// Dropping the future changes nothing.
     pub async fn topic(&self, name: &str) -> Result<TopicHandle, Error> {
         let topic = self.topic_by_name(name)?;
-        let mut sending = Sending { shared: &self.shared, topic: &topic, record: &Record::to(""), callback: None };
+        let mut sending =
+            Sending { shared: &self.shared, topic: &topic, record: &Record::to(""), callback: None };
         sending.look_up().await?;
         Ok(TopicHandle { producer: self.clone(), topic })
     }
@@ -250,7 +253,8 @@ impl Producer {
     /// As [`Producer::send`].
     #[inline]
     pub fn send_blocking(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        block_on(self.send(record))
+        let topic = self.topic_by_name(record.topic)?;
+        Sending { shared: &self.shared, topic: &topic, record: &record, callback: None }.send_blocking()
     }
 
     /// As [`Producer::send_and_wait`], on a thread without a runtime.
@@ -280,7 +284,8 @@ impl Producer {
     {
         let topic = self.topic_by_name(record.topic)?;
         let callback: Callback = Box::new(callback);
-        let mut sending = Sending { shared: &self.shared, topic: &topic, record: &record, callback: Some(callback) };
+        let mut sending =
+            Sending { shared: &self.shared, topic: &topic, record: &record, callback: Some(callback) };
         let _told_by_callback = sending.send().await?;
         Ok(())
     }
@@ -417,7 +422,9 @@ impl TopicHandle {
     /// As [`Producer::send`].
     #[inline]
     pub async fn send(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }.send().await
+        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }
+            .send()
+            .await
     }
 
     /// As [`Producer::send_and_wait`].
@@ -440,7 +447,8 @@ impl TopicHandle {
     /// As [`Producer::try_send`].
     #[inline]
     pub fn try_send(&self, record: Record<'_>) -> Result<Delivery, TrySendError> {
-        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }.try_send()
+        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }
+            .try_send()
     }
 
     /// As [`Producer::send_blocking`].
@@ -450,7 +458,8 @@ impl TopicHandle {
     /// As [`Producer::send`].
     #[inline]
     pub fn send_blocking(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        block_on(self.send(record))
+        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }
+            .send_blocking()
     }
 
     /// As [`Producer::send_with_callback`].
@@ -467,8 +476,12 @@ impl TopicHandle {
         F: FnOnce(Result<DeliveryReport, Error>) + Send + 'static,
     {
         let callback: Callback = Box::new(callback);
-        let mut sending =
-            Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: Some(callback) };
+        let mut sending = Sending {
+            shared: &self.producer.shared,
+            topic: &self.topic,
+            record: &record,
+            callback: Some(callback),
+        };
         let _told_by_callback = sending.send().await?;
         Ok(())
     }

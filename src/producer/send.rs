@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorCode};
 use crate::record::Record;
+use crate::runtime::blocking::block_on;
 use crate::runtime::callbacks::{Callback, is_callback_thread};
 use crate::runtime::delivery::Delivery;
 use crate::runtime::lanes::{ChosenBy, Lane, LaneAppend};
@@ -58,14 +59,34 @@ pub(super) struct Sending<'a> {
 
 impl Sending<'_> {
     /// Appends, waiting for metadata and memory within `max.block.ms`.
+    #[inline]
     pub(super) async fn send(&mut self) -> Result<Delivery, Error> {
-        if !is_fine(self.shared, self.record) {
-            return Err(what_is_wrong(self.shared, self.record));
-        }
-        match self.attempt()? {
+        match self.send_at_once()? {
             Attempt::Accepted(delivery) => Ok(delivery),
             blocked => Box::pin(self.send_slowly(blocked)).await,
         }
+    }
+
+    /// As [`Self::send`], on this thread: what need not wait never becomes a future.
+    #[inline]
+    pub(super) fn send_blocking(&mut self) -> Result<Delivery, Error> {
+        match self.send_at_once()? {
+            Attempt::Accepted(delivery) => Ok(delivery),
+            blocked => self.wait_here(blocked),
+        }
+    }
+
+    #[inline(always)]
+    fn send_at_once(&mut self) -> Result<Attempt, Error> {
+        if !is_fine(self.shared, self.record) {
+            return Err(what_is_wrong(self.shared, self.record));
+        }
+        self.attempt()
+    }
+
+    #[cold]
+    fn wait_here(&mut self, blocked: Attempt) -> Result<Delivery, Error> {
+        block_on(self.send_slowly(blocked))
     }
 
     async fn send_slowly(&mut self, mut blocked: Attempt) -> Result<Delivery, Error> {
@@ -204,7 +225,9 @@ impl Sending<'_> {
                 Ok(())
             }
             Some(None) => Err(Error::Closed),
-            None if self.shared.is_open() => Err(self.full(bytes, self.shared.environment.now().since(begun))),
+            None if self.shared.is_open() => {
+                Err(self.full(bytes, self.shared.environment.now().since(begun)))
+            }
             None => Err(Error::Closed),
         }
     }
@@ -312,7 +335,10 @@ fn what_is_wrong(shared: &Shared, record: &Record<'_>) -> Error {
         return invalid(format!("partition {:?} is negative; partitions start at 0", record.partition));
     }
     if record.timestamp_ms.is_some_and(|timestamp| timestamp < 0) {
-        return invalid(format!("timestamp {:?} is negative; it is milliseconds since 1970", record.timestamp_ms));
+        return invalid(format!(
+            "timestamp {:?} is negative; it is milliseconds since 1970",
+            record.timestamp_ms
+        ));
     }
     if record.headers.len() > MAX_HEADERS {
         return invalid(format!("{} headers; at most {MAX_HEADERS} are sent", record.headers.len()));

@@ -129,11 +129,20 @@ impl BatchCell {
     }
 
     /// The record's result, if it is known.
-    pub(crate) fn result(self: &Arc<Self>, index: u32, timestamp_ms: i64) -> Option<Result<DeliveryReport, Error>> {
+    pub(crate) fn result(
+        self: &Arc<Self>,
+        index: u32,
+        timestamp_ms: i64,
+    ) -> Option<Result<DeliveryReport, Error>> {
         if let Some(outcome) = self.whole.get() {
             return Some(self.report(outcome, 0, index, timestamp_ms));
         }
-        let part = self.lock().parts.iter().find(|part| index >= part.first && index - part.first < part.count).cloned()?;
+        let part = self
+            .lock()
+            .parts
+            .iter()
+            .find(|part| index >= part.first && index - part.first < part.count)
+            .cloned()?;
         Some(self.report(&part.outcome, part.first, index, timestamp_ms))
     }
 
@@ -158,14 +167,22 @@ impl BatchCell {
                 attempts: *attempts,
                 cause: cause.clone(),
             }),
-            BatchOutcome::Unknown { cause, attempts } => {
-                Err(Error::Unknown { topic: topic(), partition: self.partition, attempts: *attempts, cause: cause.clone() })
-            }
+            BatchOutcome::Unknown { cause, attempts } => Err(Error::Unknown {
+                topic: topic(),
+                partition: self.partition,
+                attempts: *attempts,
+                cause: cause.clone(),
+            }),
         }
     }
 
     /// Registers a waker in `slot`, or finds that something has happened meanwhile.
-    fn register(&self, slot: &mut Option<WakerSlot>, waker: &Waker, is_ready: impl Fn(&CellInner) -> bool) -> bool {
+    fn register(
+        &self,
+        slot: &mut Option<WakerSlot>,
+        waker: &Waker,
+        is_ready: impl Fn(&CellInner) -> bool,
+    ) -> bool {
         let mut inner = self.lock();
         if inner.is_done || is_ready(&inner) {
             return false;
@@ -176,7 +193,10 @@ impl BatchCell {
             Some(Some(before)) if before.will_wake(waker) => {}
             Some(place) => *place = Some(waker.clone()),
             None => {
-                *slot = Some(WakerSlot { generation, place: u32::try_from(inner.wakers.len()).unwrap_or(u32::MAX) });
+                *slot = Some(WakerSlot {
+                    generation,
+                    place: u32::try_from(inner.wakers.len()).unwrap_or(u32::MAX),
+                });
                 inner.wakers.push(Some(waker.clone()));
             }
         }
@@ -375,7 +395,9 @@ impl Future for Delivery {
             return Poll::Ready(result);
         }
         let index = this.index;
-        let is_ready = |inner: &CellInner| inner.parts.iter().any(|part| index >= part.first && index - part.first < part.count);
+        let is_ready = |inner: &CellInner| {
+            inner.parts.iter().any(|part| index >= part.first && index - part.first < part.count)
+        };
         if this.cell.register(&mut this.slot, cx.waker(), is_ready) {
             return Poll::Pending;
         }

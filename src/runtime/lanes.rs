@@ -100,7 +100,13 @@ struct Entry {
 }
 
 impl Lane {
-    pub(crate) const fn new(id: LaneId, topic: Arc<str>, partition: i32, limits: QueueLimits, is_closed: bool) -> Self {
+    pub(crate) const fn new(
+        id: LaneId,
+        topic: Arc<str>,
+        partition: i32,
+        limits: QueueLimits,
+        is_closed: bool,
+    ) -> Self {
         let state = LaneState {
             queue: PartitionQueue::new(limits),
             cells: VecDeque::new(),
@@ -284,7 +290,12 @@ impl Lane {
     /// Cells that have no outcome yet.
     pub(crate) fn pending(&self) -> Vec<Arc<BatchCell>> {
         let state = self.lock();
-        state.cells.iter().filter(|entry| !entry.cell.is_done()).map(|entry| Arc::clone(&entry.cell)).collect()
+        state
+            .cells
+            .iter()
+            .filter(|entry| !entry.cell.is_done())
+            .map(|entry| Arc::clone(&entry.cell))
+            .collect()
     }
 
     /// Sealed and open batches that wait here: what the adaptive partitioner looks at.

@@ -152,7 +152,10 @@ impl TopicShared {
             PartitionerChoice::Custom(custom) => {
                 let partition = self.with_choices(None, |choices| {
                     let available = choices.available;
-                    custom.partition(record, TopicPartitions { topic: &self.name, partition_count: count, available })
+                    custom.partition(
+                        record,
+                        TopicPartitions { topic: &self.name, partition_count: count, available },
+                    )
                 });
                 return fixed(checked_choice(partition, &self.name)?);
             }

@@ -70,7 +70,8 @@ mod tests {
     // joined checksum differs from that of the joined bytes.
     #[test]
     fn joining_checksums_is_checksumming_the_joined_bytes() {
-        let bytes: Vec<u8> = (0_u32..70_000).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        let bytes: Vec<u8> =
+            (0_u32..70_000).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
         let head = crc32c::crc32c(&bytes[..40]);
 
         for length in [0, 1, 2, 3, 7, 8, 61, 255, 256, 1_023, 4_096, 65_535, 65_536, 69_960] {
