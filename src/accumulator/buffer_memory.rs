@@ -56,8 +56,16 @@ impl BufferMemory {
     }
 
     /// Joins the queue for `bytes`, which must not exceed the total (the caller checks: it could never be served).
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` exceeds the total.
     pub fn wait(&mut self, bytes: usize) -> WaiterId {
-        assert!(bytes <= self.total_bytes, "a waiter for {bytes} of {} bytes would wait for ever", self.total_bytes);
+        assert!(
+            bytes <= self.total_bytes,
+            "a waiter for {bytes} of {} bytes would wait for ever",
+            self.total_bytes
+        );
         let id = WaiterId(self.next_waiter);
         self.next_waiter += 1;
         self.waiters.push_back((id, bytes));
@@ -73,6 +81,10 @@ impl BufferMemory {
     }
 
     /// Gives `bytes` back.
+    ///
+    /// # Panics
+    ///
+    /// If more comes back than was given: somebody counted a buffer twice.
     pub fn release(&mut self, bytes: usize) {
         self.available_bytes += bytes;
         assert!(

@@ -144,6 +144,12 @@ pub struct QueueStatus {
 }
 
 impl QueueStatus {
+    /// The oldest batch is still with the codec: it can neither be taken nor expired, and says so when it can.
+    #[must_use]
+    pub const fn is_sealing(&self) -> bool {
+        self.sealed > 0 && !self.has_ready
+    }
+
     /// Nothing waits here.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

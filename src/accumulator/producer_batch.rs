@@ -18,6 +18,7 @@ use crate::wire::WireError;
 use crate::wire::compression::{DecompressionLimits, codec_of, compress};
 use crate::wire::record_batch::{
     BATCH_HEADER_BYTES, BatchSummary, CodecId, RecordFields, append_record, body_crc, encode_header,
+    record_size_bytes,
 };
 use crate::wire::record_batch_reader::BatchView;
 
@@ -153,13 +154,13 @@ impl SealJob {
     /// # Errors
     ///
     /// The codec's own failure; the records are certainly not sent then.
-    pub fn run(self) -> Result<SealedBatch, (Self, WireError)> {
+    pub fn run(self) -> Result<SealedBatch, Box<(Self, WireError)>> {
         let mut codec = CodecId::None;
         let mut body = Vec::new();
         if self.compression != Compression::None {
             let mut out = Vec::with_capacity(self.body_bytes / 2 + 64);
             if let Err(error) = compress(self.compression, &self.body, &mut out) {
-                return Err((self, error));
+                return Err(Box::new((self, error)));
             }
             if out.len() < self.body_bytes {
                 codec = codec_of(self.compression);
@@ -223,11 +224,15 @@ pub fn split(
         let headers: Vec<Header<'_>> =
             record.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() }).collect();
         let timestamp_ms = view.base_timestamp_ms.saturating_add(record.timestamp_delta_ms);
-        if child.count > 0 && child.body.len() >= target_bytes {
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        let size = record_size_bytes(&child.fields(timestamp_ms, key, value, &headers));
+        // Looked at before the record goes in: a small record before a large one must not make a child as large as
+        // its parent, which would be cut for ever.
+        if child.count > 0 && child.body.len() + size > target_bytes {
             child.finish(parent, compression, &mut children)?;
             child = Child::new(parent.first_record + index);
         }
-        child.push(timestamp_ms, record.key.as_deref(), record.value.as_deref(), &headers);
+        child.push(timestamp_ms, key, value, &headers);
     }
     child.finish(parent, compression, &mut children)?;
     Ok(children)
@@ -247,18 +252,29 @@ impl Child {
         Self { first_record, count: 0, base_timestamp_ms: 0, max_timestamp_ms: i64::MIN, body: Vec::new() }
     }
 
+    fn fields<'a>(
+        &self,
+        timestamp_ms: i64,
+        key: Option<&'a [u8]>,
+        value: Option<&'a [u8]>,
+        headers: &'a [Header<'a>],
+    ) -> RecordFields<'a> {
+        let base_timestamp_ms = if self.count == 0 { timestamp_ms } else { self.base_timestamp_ms };
+        RecordFields {
+            offset_delta: i32::try_from(self.count).unwrap_or(i32::MAX),
+            timestamp_delta_ms: timestamp_ms.wrapping_sub(base_timestamp_ms),
+            key,
+            value,
+            headers,
+        }
+    }
+
     fn push(&mut self, timestamp_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) {
         if self.count == 0 {
             self.base_timestamp_ms = timestamp_ms;
         }
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
-        let fields = RecordFields {
-            offset_delta: i32::try_from(self.count).unwrap_or(i32::MAX),
-            timestamp_delta_ms: timestamp_ms.wrapping_sub(self.base_timestamp_ms),
-            key,
-            value,
-            headers,
-        };
+        let fields = self.fields(timestamp_ms, key, value, headers);
         append_record(&mut self.body, &fields);
         self.count += 1;
     }
@@ -283,7 +299,7 @@ impl Child {
             created_at: parent.created_at,
             compression,
         };
-        let mut sealed = job.run().map_err(|(_, error)| error)?;
+        let mut sealed = job.run().map_err(|failed| failed.1)?;
         sealed.first_record = self.first_record;
         children.push(sealed);
         Ok(())

@@ -1,2 +1,7 @@
-//! The binary.
-fn main() {}
+//! The binary: a door to [`facteur::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    facteur::cli::run(std::env::args_os())
+}

@@ -298,9 +298,11 @@ impl Cluster {
         let place = found.partitions.get_mut(index)?;
         let summary = &batch.summary;
         let event = |kind: EventKind| {
-            BrokerEvent::new(kind, now.wall_ms)
-                .on(&name, Some(partition))
-                .by(summary.producer_id, summary.producer_epoch, Some(summary.base_sequence))
+            BrokerEvent::new(kind, now.wall_ms).on(&name, Some(partition)).by(
+                summary.producer_id,
+                summary.producer_epoch,
+                Some(summary.base_sequence),
+            )
         };
         let records = Some(summary.last_offset_delta.saturating_add(1));
         let log_start_offset = place.log.start_offset();
@@ -380,7 +382,13 @@ impl Cluster {
         }
     }
 
-    fn note_truncation(&mut self, topic: &Arc<str>, partition: i32, truncation: super::log::Truncation, now: Now) {
+    fn note_truncation(
+        &mut self,
+        topic: &Arc<str>,
+        partition: i32,
+        truncation: super::log::Truncation,
+        now: Now,
+    ) {
         self.memory_bytes = self.memory_bytes.saturating_sub(truncation.freed_bytes);
         let kind = EventKind::RetentionTruncated { freed_bytes: truncation.freed_bytes };
         let event = BrokerEvent::new(kind, now.wall_ms).on(topic, Some(partition));
@@ -408,7 +416,8 @@ impl Cluster {
         index: usize,
     ) -> Option<(Arc<str>, i32, super::log::Truncation)> {
         let found = self.topics.get_mut(topic)?;
-        let limit = found.config.retention_bytes.unwrap_or(u64::MAX).min(self.settings.partition_memory_bytes);
+        let limit =
+            found.config.retention_bytes.unwrap_or(u64::MAX).min(self.settings.partition_memory_bytes);
         let log = &mut found.partitions.get_mut(index)?.log;
         if log.size_bytes() <= limit {
             return None;
@@ -473,7 +482,8 @@ pub fn topic_name_fault(name: &str) -> Option<&'static str> {
 /// A random id of version 4, as Kafka's.
 fn random_uuid(random: &mut StdRng) -> [u8; 16] {
     let bits: u128 = random.random();
-    let versioned = (bits & !(0xf000_u128 << 64) | (0x4000_u128 << 64)) & !(0xc000_u128 << 48) | (0x8000_u128 << 48);
+    let versioned =
+        (bits & !(0xf000_u128 << 64) | (0x4000_u128 << 64)) & !(0xc000_u128 << 48) | (0x8000_u128 << 48);
     versioned.to_be_bytes()
 }
 

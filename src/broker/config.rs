@@ -82,7 +82,7 @@ pub struct BrokerConfig {
     pub max_connections: usize,
     /// How long a connection may say nothing (`connections.max.idle.ms`).
     pub max_idle: Duration,
-    /// How long a request that has begun may take to arrive, and an answer to be taken.
+    /// How long nothing may move while a request arrives or an answer is taken.
     pub frame_timeout: Duration,
     /// Events that a slow subscriber may lag behind before it loses the oldest.
     pub event_capacity: usize,

@@ -163,10 +163,14 @@ impl BrokerEvent {
         let offset = self.offset.unwrap_or(-1);
         match &self.kind {
             EventKind::Appended if id < 0 => {
-                format!("appended at offset {offset}; the batch has no producer id, so a copy could not be recognised")
+                format!(
+                    "appended at offset {offset}; the batch has no producer id, so a copy could not be recognised"
+                )
             }
             EventKind::Appended => {
-                format!("appended at offset {offset}: sequence {sequence} is the next of producer {id} in epoch {epoch}")
+                format!(
+                    "appended at offset {offset}: sequence {sequence} is the next of producer {id} in epoch {epoch}"
+                )
             }
             EventKind::DuplicateRecognised => format!(
                 "producer {id} has sent this batch before (epoch {epoch}, first sequence {sequence}); it is in the log at \
@@ -175,9 +179,9 @@ impl BrokerEvent {
             EventKind::SequenceGap { expected, code } => format!(
                 "sequence {sequence} of producer {id} does not follow: {expected} was expected in epoch {epoch}; answered {code}"
             ),
-            EventKind::EpochFenced { current, code } => format!(
-                "producer {id} sent epoch {epoch}, the broker holds {current}; answered {code}"
-            ),
+            EventKind::EpochFenced { current, code } => {
+                format!("producer {id} sent epoch {epoch}, the broker holds {current}; answered {code}")
+            }
             EventKind::BatchRefused { code, why } => format!("refused with {code}: {why}"),
             EventKind::RetentionTruncated { freed_bytes } => format!(
                 "the oldest segment was removed to stay within the limits ({freed_bytes} bytes); the log now starts at {offset}"

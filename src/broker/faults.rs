@@ -33,8 +33,12 @@ impl FaultAction {
     #[must_use]
     pub fn describe(&self) -> Arc<str> {
         match self {
-            Self::CloseBeforeProcessing => "the connection was closed before the request was processed".into(),
-            Self::LoseAnswer => "the request was processed, its answer was lost and the connection closed".into(),
+            Self::CloseBeforeProcessing => {
+                "the connection was closed before the request was processed".into()
+            }
+            Self::LoseAnswer => {
+                "the request was processed, its answer was lost and the connection closed".into()
+            }
             Self::AnswerError(code) => format!("answered {code} instead of processing").into(),
             Self::AnswerErrorAfterProcessing(code) => format!("processed, but answered {code}").into(),
             Self::DelayAnswer(delay) => format!("the answer is delayed by {} ms", delay.as_millis()).into(),
@@ -161,7 +165,7 @@ impl Faults {
         self.armed.iter().map(|(id, armed)| (*id, armed))
     }
 
-    /// Refuses every write with this code (19 NOT_ENOUGH_REPLICAS is what Kafka would say), or accepts them again.
+    /// Refuses every write with this code (19 `NOT_ENOUGH_REPLICAS` is what Kafka would say), or accepts them again.
     pub const fn refuse_writes(&mut self, code: Option<ErrorCode>) {
         self.refuse_writes = code;
     }

@@ -259,7 +259,8 @@ impl Log {
     }
 
     fn batches_from(&self, offset: i64) -> impl Iterator<Item = &StoredBatch> {
-        let ends_before = |segment: &Segment| segment.batches.last().is_none_or(|last| last.last_offset() < offset);
+        let ends_before =
+            |segment: &Segment| segment.batches.last().is_none_or(|last| last.last_offset() < offset);
         let first = self.segments.partition_point(ends_before);
         let mut skip = self
             .segments

@@ -2,7 +2,7 @@
 //!
 //! **Why each check has its own code.** A client decides by the code whether to resend, to cut the batch or to give up,
 //! so the codes here are those of a real broker, measured (D18): nearly everything that is malformed is 87
-//! INVALID_RECORD, a checksum that does not match is 2 CORRUPT_MESSAGE, which is retried.
+//! `INVALID_RECORD`, a checksum that does not match is 2 `CORRUPT_MESSAGE`, which is retried.
 //!
 //! The order is Kafka's: one batch of magic 2; codec allowed; base offset 0; size; checksum; then the contents. The
 //! payload is decompressed to count the records, within limits, so a few hostile bytes cannot unpack to gigabytes.
@@ -72,12 +72,17 @@ pub struct ValidBatch {
 /// # Errors
 /// [`Refusal`] 87 if there is none, more than one, or another format; 2 if its length cannot be true.
 pub fn single_batch(records: Option<&Bytes>) -> Result<BatchView, Refusal> {
-    let none = || Refusal::new(ErrorCode::INVALID_RECORD, "the request has no record batch for this partition");
+    let none =
+        || Refusal::new(ErrorCode::INVALID_RECORD, "the request has no record batch for this partition");
     let records = records.filter(|records| !records.is_empty()).ok_or_else(none)?;
-    let view = BatchView::parse(records).map_err(|error| match error {
-        WireError::Truncated { .. } => none(),
-        WireError::BadMagic { .. } => Refusal::new(ErrorCode::INVALID_RECORD, error.to_string()),
-        other => Refusal::new(ErrorCode::CORRUPT_MESSAGE, other.to_string()),
+    let view = BatchView::parse(records).map_err(|error| {
+        if matches!(error, WireError::Truncated { .. }) {
+            none()
+        } else if matches!(error, WireError::BadMagic { .. }) {
+            Refusal::new(ErrorCode::INVALID_RECORD, error.to_string())
+        } else {
+            Refusal::new(ErrorCode::CORRUPT_MESSAGE, error.to_string())
+        }
     })?;
     if view.total_size_bytes < records.len() {
         let why = "the request has more than one record batch for this partition";
@@ -128,7 +133,10 @@ fn check_header(view: &BatchView, rules: &Rules<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, why));
     }
     if view.base_offset != 0 {
-        return invalid(format!("the base offset of a batch from a client must be 0, it is {}", view.base_offset));
+        return invalid(format!(
+            "the base offset of a batch from a client must be 0, it is {}",
+            view.base_offset
+        ));
     }
     if view.total_size_bytes > rules.topic.max_message_bytes {
         let limit = rules.topic.max_message_bytes;
@@ -157,14 +165,15 @@ fn check_header(view: &BatchView, rules: &Rules<'_>) -> Result<(), Refusal> {
 
 /// Walks the records; answers the largest timestamp.
 fn check_records(view: &BatchView, rules: &Rules<'_>) -> Result<i64, Refusal> {
-    let records = view.records(&DecompressionLimits::default()).map_err(refuse_contents)?;
+    let records = view.records(&DecompressionLimits::default()).map_err(|error| refuse_contents(&error))?;
     let mut expected_delta = 0_i32;
     let mut largest_ms = i64::MIN;
     let mut culprits = Culprits::default();
     for record in records {
-        let record = record.map_err(refuse_contents)?;
+        let record = record.map_err(|error| refuse_contents(&error))?;
         if record.offset_delta != expected_delta {
-            let why = format!("record {expected_delta} of the batch has offset delta {}", record.offset_delta);
+            let why =
+                format!("record {expected_delta} of the batch has offset delta {}", record.offset_delta);
             return Err(Refusal::new(ErrorCode::INVALID_RECORD, why));
         }
         let timestamp_ms = view.base_timestamp_ms.saturating_add(record.timestamp_delta_ms);
@@ -175,10 +184,11 @@ fn check_records(view: &BatchView, rules: &Rules<'_>) -> Result<i64, Refusal> {
     culprits.into_result().map(|()| largest_ms)
 }
 
-fn refuse_contents(error: WireError) -> Refusal {
-    let code = match &error {
-        WireError::Codec { .. } => ErrorCode::CORRUPT_MESSAGE,
-        _ => ErrorCode::INVALID_RECORD,
+fn refuse_contents(error: &WireError) -> Refusal {
+    let code = if matches!(error, WireError::Codec { .. }) {
+        ErrorCode::CORRUPT_MESSAGE
+    } else {
+        ErrorCode::INVALID_RECORD
     };
     Refusal::new(code, error.to_string())
 }

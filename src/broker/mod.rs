@@ -25,6 +25,7 @@ pub mod faults;
 pub mod handlers;
 pub mod log;
 pub mod log_validator;
+pub mod personality;
 pub mod producer_state_manager;
 pub mod server;
 pub mod topic_config;

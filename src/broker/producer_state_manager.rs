@@ -21,95 +21,11 @@
 use std::collections::BTreeMap;
 
 use super::events::EventKind;
+pub use super::personality::Personality;
 use crate::error::ErrorCode;
 
 /// How many batches are remembered per producer and partition: as many as a client may have in flight.
 pub const REMEMBERED_BATCHES: usize = 5;
-
-/// Which broker is imitated. A client must keep its promises with the first two; with the others it may have to say
-/// "unknown" more often, and must never lose or repeat a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Personality {
-    /// Apache Kafka before 4.5: an unknown producer may begin with any sequence (D2).
-    #[default]
-    ApacheBefore45,
-    /// Apache Kafka from 4.5 on: in a log never written to, an unknown producer must begin with 0.
-    Apache45,
-    /// Any sequence older than the expected one is answered 46 without an offset (Tansu).
-    DuplicateAnswers46,
-    /// An epoch that the broker has not given out itself is refused: newer 47, older 90 (Tansu).
-    NoLocalEpochBump,
-    /// The epoch is kept per producer id, so a bump in one partition fences the others (kfake).
-    EpochGlobalPerId,
-    /// No batch is remembered: a duplicate is answered 45 (Redpanda up to 21.10.2).
-    NoDedupWindow,
-    /// Sequences wrap at 2147483646 instead of 2147483647: every long-lived producer meets a false gap.
-    WrapsOneTooEarly,
-    /// Replication errors are answered -1 UNKNOWN_SERVER_ERROR instead of their own code.
-    UnknownErrorOnReplication,
-}
-
-impl Personality {
-    /// All of them, in the order of the table.
-    pub const ALL: [Self; 8] = [
-        Self::ApacheBefore45,
-        Self::Apache45,
-        Self::DuplicateAnswers46,
-        Self::NoLocalEpochBump,
-        Self::EpochGlobalPerId,
-        Self::NoDedupWindow,
-        Self::WrapsOneTooEarly,
-        Self::UnknownErrorOnReplication,
-    ];
-
-    /// The name used in configurations and reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ApacheBefore45 => "apache_lt_4_5",
-            Self::Apache45 => "apache_ge_4_5",
-            Self::DuplicateAnswers46 => "dup_answers_46",
-            Self::NoLocalEpochBump => "no_local_epoch_bump",
-            Self::EpochGlobalPerId => "epoch_global_per_id",
-            Self::NoDedupWindow => "no_dedup_window",
-            Self::WrapsOneTooEarly => "wrap_at_2^31_minus_1",
-            Self::UnknownErrorOnReplication => "answers_-1_on_replication_error",
-        }
-    }
-
-    /// The personality of that name, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|personality| personality.name() == name)
-    }
-
-    /// The code that goes out where Kafka would answer `code`: 7, 19 and 20 are replication's.
-    #[must_use]
-    pub const fn answer(self, code: ErrorCode) -> ErrorCode {
-        match (self, code.0) {
-            (Self::UnknownErrorOnReplication, 7 | 19 | 20) => ErrorCode::UNKNOWN_SERVER_ERROR,
-            _ => code,
-        }
-    }
-
-    /// `sequence + records` in this broker's arithmetic.
-    const fn add(self, sequence: i32, records: i32) -> i32 {
-        let modulus: i64 = match self {
-            Self::WrapsOneTooEarly => 0x7fff_ffff,
-            Self::ApacheBefore45
-            | Self::Apache45
-            | Self::DuplicateAnswers46
-            | Self::NoLocalEpochBump
-            | Self::EpochGlobalPerId
-            | Self::NoDedupWindow
-            | Self::UnknownErrorOnReplication => 0x8000_0000,
-        };
-        let sum = (sequence as i64).wrapping_add(records as i64).rem_euclid(modulus);
-        #[allow(clippy::cast_possible_truncation, reason = "the remainder is below 2^31")]
-        let folded = sum as i32;
-        folded
-    }
-}
 
 /// A partition's log, numbered by the cluster; never reused, so a topic created again starts without producers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -437,5 +353,173 @@ impl ProducerStateManager {
             forgotten = forgotten.saturating_add(1);
         }
         forgotten
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "an overflow in a test fails the test")]
+mod tests {
+    use super::*;
+
+    const LOG: LogNumber = LogNumber(1);
+    const OTHER_LOG: LogNumber = LogNumber(2);
+
+    const fn batch(epoch: i16, first: i32, records: i32) -> BatchIdentity {
+        BatchIdentity {
+            producer_id: 9,
+            epoch,
+            base_sequence: first,
+            last_offset_delta: records - 1,
+            max_timestamp_ms: 1_000,
+        }
+    }
+
+    /// A manager that has appended these batches to `LOG`, at offsets 0, 100, 200 …
+    fn after(personality: Personality, appended: &[BatchIdentity]) -> ProducerStateManager {
+        let mut manager = ProducerStateManager::new(personality, 100);
+        for (index, one) in (0_i64..).zip(appended) {
+            manager.record(LOG, one, index * 100);
+        }
+        manager
+    }
+
+    fn code(verdict: Verdict) -> i16 {
+        match verdict {
+            Verdict::Append | Verdict::Duplicate { .. } => 0,
+            Verdict::Refuse { code, .. } => code.0,
+        }
+    }
+
+    fn ask(manager: &ProducerStateManager, one: &BatchIdentity) -> i16 {
+        code(manager.check(LOG, one, true))
+    }
+
+    // One line per personality and question; the answers that differ from Apache are what the personality is for.
+    #[test]
+    fn each_personality_answers_as_the_broker_it_imitates() {
+        let appended = [batch(0, 0, 10), batch(0, 10, 5)];
+        let duplicate = batch(0, 10, 5);
+        let (gap, overlap) = (batch(0, 16, 1), batch(0, 10, 3));
+        let (bumped, fenced) = (batch(1, 0, 1), batch(-1, 0, 1));
+        // duplicate, gap, overlap, bumped by the client itself, older epoch
+        let table: [(Personality, [i16; 5]); 8] = [
+            (Personality::ApacheBefore45, [0, 45, 45, 0, 47]),
+            (Personality::Apache45, [0, 45, 45, 0, 47]),
+            (Personality::DuplicateAnswers46, [46, 45, 46, 0, 47]),
+            (Personality::NoLocalEpochBump, [0, 45, 45, 47, 90]),
+            (Personality::EpochGlobalPerId, [0, 45, 45, 0, 47]),
+            (Personality::NoDedupWindow, [45, 45, 45, 0, 47]),
+            (Personality::WrapsOneTooEarly, [0, 45, 45, 0, 47]),
+            (Personality::UnknownErrorOnReplication, [0, 45, 45, 0, 47]),
+        ];
+        for (personality, expected) in table {
+            let manager = after(personality, &appended);
+            let found = [&duplicate, &gap, &overlap, &bumped, &fenced].map(|one| ask(&manager, one));
+            assert_eq!(found, expected, "{}", personality.name());
+            assert_eq!(ask(&manager, &batch(0, 15, 5)), 0, "{}: the next batch", personality.name());
+        }
+    }
+
+    // D2 is the one row in which Apache changed its mind (4.5); with records in the log both accept (D3).
+    #[test]
+    fn only_apache_from_4_5_on_wants_a_new_producer_to_begin_at_zero_in_a_fresh_log() {
+        for personality in Personality::ALL {
+            let manager = after(personality, &[]);
+            let expected = if personality == Personality::Apache45 { 45 } else { 0 };
+            assert_eq!(code(manager.check(LOG, &batch(0, 7, 1), false)), expected, "{}", personality.name());
+            assert_eq!(code(manager.check(LOG, &batch(0, 7, 1), true)), 0, "{}", personality.name());
+        }
+    }
+
+    // D9: 2147483647 is followed by 0, but for the broker that wraps too early.
+    #[test]
+    fn only_the_hostile_broker_wraps_too_early() {
+        for personality in Personality::ALL {
+            let manager = after(personality, &[batch(0, i32::MAX - 4, 5)]);
+            let expected = if personality == Personality::WrapsOneTooEarly { 45 } else { 0 };
+            assert_eq!(ask(&manager, &batch(0, 0, 5)), expected, "{}", personality.name());
+        }
+    }
+
+    // kfake's shape: a bump in one partition fences the others, where Apache keeps epochs per partition.
+    #[test]
+    fn a_bump_in_one_partition_fences_the_others_only_where_epochs_are_global() {
+        for personality in Personality::ALL {
+            let mut manager = ProducerStateManager::new(personality, 100);
+            manager.record(LOG, &batch(0, 0, 5), 0);
+            manager.record(OTHER_LOG, &batch(1, 0, 5), 0);
+            let found = ask(&manager, &batch(0, 5, 5));
+            let is_global =
+                [Personality::EpochGlobalPerId, Personality::NoLocalEpochBump].contains(&personality);
+            assert_eq!(found != 0, is_global, "{} answered {found}", personality.name());
+        }
+    }
+
+    // The -1 of a broker that hides replication errors; other codes stay.
+    #[test]
+    fn replication_errors_become_unknown_only_for_that_personality() {
+        for personality in Personality::ALL {
+            let hides = personality == Personality::UnknownErrorOnReplication;
+            for replication in [7, 19, 20] {
+                let expected = if hides { -1 } else { replication };
+                assert_eq!(personality.answer(ErrorCode(replication)).0, expected);
+            }
+            assert_eq!(personality.answer(ErrorCode(87)).0, 87);
+            assert_eq!(Personality::from_name(personality.name()), Some(personality));
+        }
+    }
+
+    // D5, D6: five are remembered with their first offsets and times; the sixth-newest is a gap, never a second copy.
+    #[test]
+    fn exactly_five_batches_are_remembered() {
+        let appended: Vec<BatchIdentity> = (0..7)
+            .map(|first| BatchIdentity { max_timestamp_ms: i64::from(first), ..batch(0, first, 1) })
+            .collect();
+        let manager = after(Personality::default(), &appended);
+
+        assert_eq!(ask(&manager, &appended[1]), 45);
+        for (index, one) in (2_i64..).zip(&appended[2..]) {
+            let expected = Verdict::Duplicate { first_offset: index * 100, append_time_ms: index };
+            assert_eq!(manager.check(LOG, one, true), expected);
+        }
+    }
+
+    // Memory is bounded: the producer that was silent longest is forgotten, and the caller is told.
+    #[test]
+    fn the_least_recently_used_producer_is_forgotten_first() {
+        let mut manager = ProducerStateManager::new(Personality::default(), 2);
+        let by = |producer_id, first| BatchIdentity { producer_id, ..batch(0, first, 1) };
+        assert_eq!(manager.record(LOG, &by(1, 0), 0), 0);
+        assert_eq!(manager.record(LOG, &by(2, 0), 1), 0);
+        assert_eq!(manager.record(LOG, &by(1, 1), 2), 0);
+
+        assert_eq!(manager.record(LOG, &by(3, 0), 3), 1);
+
+        let ids: Vec<i64> = manager.producers(LOG).map(|(id, _, _)| id).collect();
+        assert_eq!(ids, [1, 3]);
+        assert_eq!(manager.by_use.len(), manager.len());
+    }
+
+    // Asking must not change anything: the state moves only after the append.
+    #[test]
+    fn a_check_leaves_no_trace() {
+        let manager = after(Personality::default(), &[batch(0, 0, 5)]);
+        for _ in 0..3 {
+            assert_eq!(ask(&manager, &batch(4, 0, 1)), 0);
+            assert_eq!(ask(&manager, &batch(0, 5, 1)), 0);
+        }
+    }
+
+    // A deleted topic's producers must not be met again by the topic that takes its name.
+    #[test]
+    fn a_forgotten_log_forgets_only_its_own_producers() {
+        let mut manager = after(Personality::default(), &[batch(0, 0, 5)]);
+        manager.record(OTHER_LOG, &batch(0, 0, 5), 0);
+
+        manager.forget_log(LOG);
+
+        assert_eq!(manager.producers(LOG).count(), 0);
+        assert_eq!(manager.producers(OTHER_LOG).count(), 1);
+        assert_eq!(manager.by_use.len(), 1);
     }
 }

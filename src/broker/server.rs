@@ -76,7 +76,10 @@ struct Limits {
 
 /// The broker's two clocks.
 #[derive(Debug, Clone, Copy)]
-#[allow(clippy::disallowed_types, reason = "this file is the broker's clock, as runtime/environment.rs is the producer's")]
+#[allow(
+    clippy::disallowed_types,
+    reason = "this file is the broker's clock, as runtime/environment.rs is the producer's"
+)]
 struct Clock {
     began: std::time::Instant,
 }
@@ -140,12 +143,15 @@ impl Broker {
             return Err(BrokerError::Config("a broker needs at least one listener".to_owned()));
         }
         let clock = Clock::start();
-        let mut cluster = Cluster::new(config.cluster_settings(), clock.now(), config.seed.unwrap_or_else(entropy));
+        let mut cluster =
+            Cluster::new(config.cluster_settings(), clock.now(), config.seed.unwrap_or_else(entropy));
         for (topic, partitions) in &config.topics {
             cluster
                 .create_topic(topic, *partitions, TopicConfig::default(), clock.now())
                 .map_err(|(_, why)| BrokerError::Topic { topic: topic.clone(), why })?;
         }
+        // Nobody can have subscribed yet.
+        drop(cluster.take_events());
         let mut bound = Vec::new();
         for listener in &config.listeners {
             let socket = bind(listener).await?;

@@ -184,7 +184,8 @@ mod tests {
     // A lab creates a compacted topic; a setting that is only kept must come back as it was given.
     #[test]
     fn settings_are_obeyed_and_returned() {
-        let pairs = [pair("cleanup.policy", "compact"), pair("segment.ms", "100"), pair("max.message.bytes", "99")];
+        let pairs =
+            [pair("cleanup.policy", "compact"), pair("segment.ms", "100"), pair("max.message.bytes", "99")];
 
         let config = TopicConfig::from_pairs(&pairs).unwrap();
 

@@ -45,7 +45,9 @@ mod tests {
     fn a6_backoff_doubles_from_the_initial_wait_up_to_the_maximum() {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(1000));
         let mut random = StdRng::seed_from_u64(1);
-        for (failures, low, high) in [(0, 80, 120), (1, 160, 240), (2, 320, 480), (3, 640, 960), (4, 800, 1000), (60, 800, 1000)] {
+        for (failures, low, high) in
+            [(0, 80, 120), (1, 160, 240), (2, 320, 480), (3, 640, 960), (4, 800, 1000), (60, 800, 1000)]
+        {
             for _ in 0..100 {
                 let wait = backoff.after(failures, &mut random).as_millis();
                 assert!((low..=high).contains(&wait), "after {failures} failures: {wait} ms");

@@ -92,10 +92,13 @@ impl Connection {
         } else {
             Instant::NEVER
         };
-        let unanswered = self.in_flight.oldest().and_then(|oldest| oldest.written_at).map_or(
-            Instant::NEVER,
-            |written_at| written_at.max(self.last_answer).max(self.throttled_until) + request_timeout,
-        );
+        let unanswered = self
+            .in_flight
+            .oldest()
+            .and_then(|oldest| oldest.written_at)
+            .map_or(Instant::NEVER, |written_at| {
+                written_at.max(self.last_answer).max(self.throttled_until) + request_timeout
+            });
         stalled.min(unanswered)
     }
 }

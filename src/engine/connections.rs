@@ -109,19 +109,24 @@ impl Engine {
                 continue;
             }
             let attempts = state.window[place].attempts;
-            self.end_acknowledged(batch.lane, place, Acknowledged {
-                base_offset: None,
-                log_append_time_ms: None,
-                stamp: None,
-                attempts,
-                deduplicated: None,
-            });
+            self.end_acknowledged(
+                batch.lane,
+                place,
+                Acknowledged {
+                    base_offset: None,
+                    log_append_time_ms: None,
+                    stamp: None,
+                    attempts,
+                    deduplicated: None,
+                },
+            );
         }
     }
 
     /// A node's connection can take another request: its ready lanes are served by the next poll.
     fn touch_ready(&mut self, node: NodeId) {
-        let lanes: Vec<_> = self.ready.get(&node).map(|lanes| lanes.iter().copied().collect()).unwrap_or_default();
+        let lanes: Vec<_> =
+            self.ready.get(&node).map(|lanes| lanes.iter().copied().collect()).unwrap_or_default();
         for lane in lanes {
             self.touch(lane);
         }
@@ -161,7 +166,12 @@ impl Engine {
         self.touch_ready(node);
     }
 
-    fn read_answer(&mut self, connection: ConnectionId, request: &InFlight, frame: &Bytes) -> Result<(), WireError> {
+    fn read_answer(
+        &mut self,
+        connection: ConnectionId,
+        request: &InFlight,
+        frame: &Bytes,
+    ) -> Result<(), WireError> {
         let body = |api: ApiKey| {
             decode_response_header(
                 frame.clone(),
@@ -181,7 +191,8 @@ impl Engine {
                 Ok(())
             }
             RequestKind::InitProducerId => {
-                let response = init_producer_id::decode_response(request.version, body(ApiKey::InitProducerId)?)?;
+                let response =
+                    init_producer_id::decode_response(request.version, body(ApiKey::InitProducerId)?)?;
                 self.throttle(connection, response.throttle_ms);
                 self.producer_id_answered(&response);
                 Ok(())
@@ -243,10 +254,8 @@ impl Engine {
             return;
         }
         if open.request_deadline(self.config.request_timeout) <= now {
-            let text = format!(
-                "no answer within request.timeout.ms={}",
-                self.config.request_timeout.as_millis()
-            );
+            let text =
+                format!("no answer within request.timeout.ms={}", self.config.request_timeout.as_millis());
             self.close_connection(connection, &text);
             return;
         }
@@ -259,6 +268,8 @@ impl Engine {
         }
         self.touch_node(node);
         self.arm_connection(connection);
+        // The end of throttling lets metadata be asked for as well.
+        self.metadata_timer();
     }
 
     fn arm_connection(&mut self, connection: ConnectionId) {

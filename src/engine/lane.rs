@@ -28,10 +28,15 @@ use crate::time::Instant;
 /// At most so many batches from the oldest unresolved to the newest that may be in the log: a broker remembers five.
 pub(crate) const MAX_WINDOW: usize = 5;
 
+/// A batch in doubt is never resent later than this after its first attempt (D-17).
+const LONGEST_DOUBT: Duration = Duration::from_secs(12 * 3600);
+
 /// A batch's present attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
     pub(crate) connection: ConnectionId,
+    /// The leader's epoch as it was known at the send: its success opens the gate for this one and no newer (D-8).
+    pub(crate) leader_epoch: i32,
     pub(crate) gate_was_open: bool,
 }
 
@@ -111,14 +116,18 @@ impl WindowBatch {
         self.batch.number == number && self.batch.first_record == first_record
     }
 
+    /// When the caller is told. Doubt ends earlier than a very long delivery timeout: the broker forgets (D-17).
     pub(crate) fn deadline(&self, delivery_timeout: Duration) -> Instant {
-        self.batch.created_at + delivery_timeout
+        let deadline = self.batch.created_at + delivery_timeout;
+        match self.first_attempt_at {
+            Some(first) if self.may_be_in_the_log() => deadline.min(first + LONGEST_DOUBT),
+            _ => deadline,
+        }
     }
 
     /// Until when the bytes are resent after the caller was told "unknown" (D-5, D-17).
     pub(crate) fn late_deadline(&self, delivery_timeout: Duration, late_resolution: Duration) -> Instant {
-        const LONGEST_DOUBT: Duration = Duration::from_secs(12 * 3600);
-        let late = self.deadline(delivery_timeout) + late_resolution;
+        let late = self.batch.created_at + delivery_timeout + late_resolution;
         self.first_attempt_at.map_or(late, |first| late.min(first + LONGEST_DOUBT))
     }
 }
@@ -152,6 +161,8 @@ pub(crate) struct Lane {
     /// After a failure only the head is sent, until it is acknowledged (D-9).
     pub(crate) recovering: bool,
     pub(crate) backoff_until: Instant,
+    /// Until then no other hint is followed without a backoff.
+    pub(crate) led_until: Instant,
     pub(crate) reset: Option<Reset>,
     /// Last answered with a code that makes a broker slow (7, 19, 20) or timed out: it travels alone (D-42).
     pub(crate) travels_alone: bool,
@@ -178,6 +189,7 @@ impl Lane {
             sequences: PartitionSequences::default(),
             recovering: false,
             backoff_until: Instant::ZERO,
+            led_until: Instant::ZERO,
             reset: None,
             travels_alone: false,
             last_code: None,
@@ -209,9 +221,10 @@ impl Lane {
         self.window.iter().position(WindowBatch::is_pending)
     }
 
-    /// Resolved batches leave at the head.
+    /// Resolved batches leave at the head. One that was given up stays while its attempt is open: until then the lane
+    /// must not move to another connection, nor send more than it may (K8, D-10).
     pub(crate) fn trim(&mut self) {
-        while self.window.front().is_some_and(|batch| !batch.is_pending()) {
+        while self.window.front().is_some_and(|batch| !batch.is_pending() && batch.open.is_none()) {
             self.window.pop_front();
         }
         if self.window.is_empty() {
@@ -221,7 +234,8 @@ impl Lane {
 
     /// D-4, *present*: a later batch of the same identity, sent with the gate open, was acknowledged.
     pub(crate) fn is_proven_present(&self, place: usize) -> bool {
-        let Some(identity) = self.window.get(place).and_then(|batch| batch.stamp).map(|stamp| stamp.identity) else {
+        let Some(identity) = self.window.get(place).and_then(|batch| batch.stamp).map(|stamp| stamp.identity)
+        else {
             return false;
         };
         self.window.iter().skip(place + 1).any(|later| {
@@ -235,9 +249,7 @@ impl Lane {
     pub(crate) fn is_proven_absent(&self, place: usize) -> bool {
         let Some(batch) = self.window.get(place) else { return false };
         let (Some(stamp), Some(doubt)) = (batch.stamp, batch.doubt) else { return false };
-        batch.open.is_none()
-            && doubt.only_unanswered_behind_gate
-            && self.sequences.has_rejected_before(stamp)
+        batch.open.is_none() && doubt.only_unanswered_behind_gate && self.sequences.has_rejected_before(stamp)
     }
 
     /// Asks for a reset; several causes join into one.

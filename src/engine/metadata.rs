@@ -132,14 +132,18 @@ impl Engine {
 
     fn arm_metadata(&mut self) {
         let refresh = &self.cluster.refresh;
-        let mut at = refresh.last_success + self.config.metadata_max_age;
-        if refresh.is_wanted && !refresh.is_in_flight {
-            at = at.min(refresh.not_before);
+        let soon = Instant::from_nanos(self.now.as_nanos().saturating_add(1));
+        let mut at = Instant::NEVER;
+        if !refresh.is_in_flight && !refresh.is_wanted {
+            at = (refresh.last_success + self.config.metadata_max_age).max(soon);
+        } else if !refresh.is_in_flight && refresh.not_before > self.now {
+            at = refresh.not_before;
         }
+        // Otherwise an answer, a connection or the end of a backoff comes first: a timer would only spin.
         if let Some(wake) = refresh.wake_at {
-            at = at.min(wake);
+            at = at.min(wake.max(soon));
         }
-        self.timers.set(Timer::Metadata, at.max(Instant::from_nanos(self.now.as_nanos().saturating_add(1))));
+        self.timers.set(Timer::Metadata, at);
     }
 
     /// Asks if it is time and somebody can be asked; nodes whose backoff is over are looked at again.
@@ -234,7 +238,11 @@ impl Engine {
 
     pub(super) fn metadata_answered(&mut self, response: &MetadataResponse) {
         if !response.error.is_none() || response.brokers.is_empty() {
-            self.obstacle(format!("Metadata was answered {} with {} brokers", response.error, response.brokers.len()));
+            self.obstacle(format!(
+                "Metadata was answered {} with {} brokers",
+                response.error,
+                response.brokers.len()
+            ));
             if response.error == ErrorCode::REBOOTSTRAP_REQUIRED {
                 self.rebootstrap();
             }
@@ -308,12 +316,17 @@ impl Engine {
         if !topic.error.is_none() && topic.partitions.is_empty() {
             let has_lanes = !state.lanes.is_empty();
             if was_wanted || is_final {
-                self.actions.push_back(Action::TopicUpdated { topic: Arc::clone(&name), result: Err(topic.error) });
+                self.actions
+                    .push_back(Action::TopicUpdated { topic: Arc::clone(&name), result: Err(topic.error) });
             }
             if is_final && let Some(state) = self.cluster.topics.get_mut(&name) {
                 state.is_wanted = false;
             }
             return is_final && !has_lanes;
+        }
+        if topic.partitions.is_empty() {
+            // A topic has at least one partition: this broker knows nothing of it yet (B23).
+            return false;
         }
         self.check_recreated(&name, topic.id);
         let is_complete = self.learn_partitions(&name, topic);
@@ -328,7 +341,8 @@ impl Engine {
         }
         if was_wanted {
             // Somebody is about to send: the connections to the leaders are opened now.
-            let leaders: Vec<NodeId> = lanes.iter().filter_map(|lane| self.lanes[lane.index()].leader).collect();
+            let leaders: Vec<NodeId> =
+                lanes.iter().filter_map(|lane| self.lanes[lane.index()].leader).collect();
             for leader in leaders {
                 self.want_connection(leader);
             }
@@ -355,7 +369,8 @@ impl Engine {
                     state.lanes.push(lane);
                 }
             }
-            let Some(lane) = self.cluster.topics.get(name).and_then(|state| state.lanes.get(index)).copied() else {
+            let Some(lane) = self.cluster.topics.get(name).and_then(|state| state.lanes.get(index)).copied()
+            else {
                 continue;
             };
             let leader = part.leader.filter(|leader| self.cluster.nodes.contains_key(leader));
@@ -401,29 +416,40 @@ impl Engine {
             let state = &mut self.lanes[lane.index()];
             state.leader_epoch = -1;
             if state.sequences.identity().is_some() {
-                state.ask_reset(Reset::because("the topic was deleted and created again").for_recreated_topic());
+                state.ask_reset(
+                    Reset::because("the topic was deleted and created again").for_recreated_topic(),
+                );
             }
             self.touch(lane);
         }
     }
 
-    /// KIP-951: the answer names the new leader. Applied only if it is newer and its node is known or told.
-    pub(super) fn apply_leader_hint(&mut self, lane: LaneId, answer: &PartitionAnswer, endpoints: &[Broker]) {
-        let is_hint = matches!(answer.error, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
-        let Some((leader, epoch)) = answer.current_leader.filter(|(leader, epoch)| is_hint && leader.0 >= 0 && *epoch >= 0)
+    /// KIP-951: the answer names the new leader. Applied only if it is newer and its node is known or told; true then.
+    pub(super) fn apply_leader_hint(
+        &mut self,
+        lane: LaneId,
+        answer: &PartitionAnswer,
+        endpoints: &[Broker],
+    ) -> bool {
+        let is_hint =
+            matches!(answer.error, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
+        let Some((leader, epoch)) =
+            answer.current_leader.filter(|(leader, epoch)| is_hint && leader.0 >= 0 && *epoch >= 0)
         else {
-            return;
+            return false;
         };
         if epoch <= self.lanes[lane.index()].leader_epoch {
-            return;
+            return false;
         }
         if let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.node == leader) {
             let address = HostPort { host: endpoint.host.clone(), port: endpoint.port };
             self.cluster.nodes.entry(leader).or_insert_with(|| Node::new(address));
         }
-        if self.cluster.nodes.contains_key(&leader) {
+        let is_known = self.cluster.nodes.contains_key(&leader);
+        if is_known {
             self.learn_leader(lane, Some(leader), Some(epoch));
         }
+        is_known
     }
 
     /// The ready connection with the fewest open requests.
@@ -441,8 +467,11 @@ impl Engine {
             return;
         }
         let now = self.now;
-        let is_lost = self.cluster.nodes.iter().all(|(_, node)| node.failures > 0 && node.connection.is_none());
-        if is_lost && (self.config.metadata_recovery == MetadataRecovery::Rebootstrap || !self.cluster.is_known) {
+        let is_lost =
+            self.cluster.nodes.iter().all(|(_, node)| node.failures > 0 && node.connection.is_none());
+        if is_lost
+            && (self.config.metadata_recovery == MetadataRecovery::Rebootstrap || !self.cluster.is_known)
+        {
             self.cluster.add_bootstrap();
         }
         let best = self

@@ -10,6 +10,7 @@
 use crate::engine::action::Acknowledged;
 use crate::engine::in_flight_requests::{InFlight, SentBatch};
 use crate::engine::lane::{Attempt, Fate, Reset, broker_cause};
+use crate::engine::partition_sequences::Gate;
 use crate::engine::resolution::Late;
 use crate::engine::{Engine, Observation};
 use crate::error::{AnswerClass, Cause, ErrorCode};
@@ -36,8 +37,9 @@ impl Engine {
             let answer = response.partitions.iter().find(|answer| self.is_for(answer, batch.lane));
             match answer {
                 Some(answer) => {
-                    self.apply_leader_hint(batch.lane, answer, &response.node_endpoints);
-                    self.batch_answered(batch, answer);
+                    let is_led = self.apply_leader_hint(batch.lane, answer, &response.node_endpoints);
+                    let pace = if is_led { Pace::Led } else { Pace::Backoff };
+                    self.batch_answered(batch, answer, pace);
                 }
                 None => {
                     self.attempt_unanswered(batch, true, "the answer leaves the partition out");
@@ -60,7 +62,7 @@ impl Engine {
         same_topic && answer.partition == state.partition
     }
 
-    fn batch_answered(&mut self, sent: &SentBatch, answer: &PartitionAnswer) {
+    fn batch_answered(&mut self, sent: &SentBatch, answer: &PartitionAnswer, pace: Pace) {
         let Some((place, attempt)) = self.end_attempt(sent) else { return };
         let code = answer.error;
         let lane = sent.lane;
@@ -76,10 +78,10 @@ impl Engine {
             AnswerClass::Success => self.answered_success(lane, place, attempt, answer),
             AnswerClass::Indeterminate => {
                 self.lanes[lane.index()].window[place].becomes_doubtful_by_answer();
-                self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), Pace::Backoff);
+                self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), pace);
             }
             AnswerClass::Resend => {
-                self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), Pace::Backoff);
+                self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), pace);
             }
             AnswerClass::ResendFewTimes => {
                 let batch = &mut self.lanes[lane.index()].window[place];
@@ -92,7 +94,9 @@ impl Engine {
             }
             AnswerClass::RejectBatch => self.refused(lane, place, answer),
             AnswerClass::TooLarge => {
-                if self.lanes[lane.index()].window[place].doubt.is_some() {
+                let batch = &self.lanes[lane.index()].window[place];
+                // A batch whose callers know already has no use for children (E8).
+                if batch.doubt.is_some() || batch.told {
                     self.refused(lane, place, answer);
                 } else {
                     self.cut(lane, place, broker_cause(code, answer.message.as_deref()));
@@ -120,7 +124,7 @@ impl Engine {
 
     fn answered_success(&mut self, lane: LaneId, place: usize, attempt: Attempt, answer: &PartitionAnswer) {
         let state = &mut self.lanes[lane.index()];
-        let gate = state.gate_for(attempt.connection);
+        let gate = Gate { connection: attempt.connection, leader_epoch: attempt.leader_epoch };
         let batch = &mut state.window[place];
         let is_duplicate_code = answer.error == ErrorCode::DUPLICATE_SEQUENCE_NUMBER;
         let base_offset = (answer.base_offset >= 0 && !is_duplicate_code).then_some(answer.base_offset);
@@ -134,7 +138,8 @@ impl Engine {
         } else {
             None
         };
-        let append_time = Some(answer.log_append_time_ms).filter(|time| *time >= 0 && deduplicated != Some(true));
+        let append_time =
+            Some(answer.log_append_time_ms).filter(|time| *time >= 0 && deduplicated != Some(true));
         let news = Acknowledged {
             base_offset,
             log_append_time_ms: append_time,
@@ -173,19 +178,23 @@ impl Engine {
             }
             return;
         }
-        if pace == Pace::Backoff {
+        if pace != Pace::Free {
             let failures = batch.failures.saturating_sub(1);
             let wait = self.retry_backoff.after(failures, &mut self.random);
             let until = self.now + wait;
             let state = &mut self.lanes[lane.index()];
-            state.backoff_until = state.backoff_until.max(until);
+            if pace == Pace::Backoff || state.led_until > self.now {
+                state.backoff_until = state.backoff_until.max(until);
+            }
+            if pace == Pace::Led {
+                // Brokers that name each other must not make the batch fly to and fro (B04).
+                state.led_until = until;
+            }
         }
         if self.is_observed {
             let in_doubt = self.lanes[lane.index()].window[place].doubt.is_some();
-            let code = match &cause {
-                Cause::Broker { code, .. } => *code,
-                _ => ErrorCode::NETWORK_EXCEPTION,
-            };
+            let code =
+                if let Cause::Broker { code, .. } = &cause { *code } else { ErrorCode::NETWORK_EXCEPTION };
             let batch = self.batch_name(lane, place);
             self.observe(|| Observation::BatchRetried { batch, code, in_doubt });
         }
@@ -234,7 +243,7 @@ impl Engine {
         culprits.sort_unstable_by_key(|(index, _)| *index);
         culprits.dedup_by_key(|(index, _)| *index);
         let all = u32::try_from(culprits.len()).unwrap_or(u32::MAX) >= count;
-        if batch.doubt.is_some() || culprits.is_empty() || all {
+        if batch.doubt.is_some() || batch.told || culprits.is_empty() || all {
             self.refused(lane, place, answer);
             return;
         }
@@ -264,8 +273,10 @@ impl Engine {
         if stamp.is_none() || (in_doubt && (is_head || state.reset.is_some())) {
             self.refused(lane, place, answer);
         } else if is_head {
-            self.lanes[lane.index()].ask_reset(Reset::because("the broker does not know the head's predecessor"));
-            self.try_again(lane, place, cause, Pace::Free);
+            self.lanes[lane.index()]
+                .ask_reset(Reset::because("the broker does not know the head's predecessor"));
+            // A broker that never accepts would otherwise eat an epoch per round trip.
+            self.try_again(lane, place, cause, Pace::Backoff);
         } else {
             self.try_again(lane, place, cause, Pace::Free);
         }
@@ -284,7 +295,7 @@ impl Engine {
         if in_doubt {
             self.refused(lane, place, answer);
         } else {
-            self.try_again(lane, place, broker_cause(answer.error, answer.message.as_deref()), Pace::Free);
+            self.try_again(lane, place, broker_cause(answer.error, answer.message.as_deref()), Pace::Backoff);
         }
     }
 }
@@ -294,6 +305,8 @@ impl Engine {
 pub(super) enum Pace {
     /// After a backoff; a retry is used up.
     Backoff,
+    /// At once, to the leader that the answer named, unless that happened a moment ago; a retry is used up.
+    Led,
     /// As soon as the rules allow; nothing is used up.
     Free,
 }

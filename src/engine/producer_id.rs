@@ -30,7 +30,10 @@ impl Engine {
         let Some(open) = self.connections.get_mut(&connection) else { return };
         let Some(version) = open.version(ApiKey::InitProducerId) else {
             let message = "the broker does not know InitProducerId: idempotence needs Kafka 0.11 or later";
-            self.producer_refused(&Cause::Broker { code: ErrorCode::UNSUPPORTED_VERSION, message: message.into() });
+            self.producer_refused(&Cause::Broker {
+                code: ErrorCode::UNSUPPORTED_VERSION,
+                message: message.into(),
+            });
             return;
         };
         let correlation_id = open.correlation_id();
@@ -77,7 +80,9 @@ impl Engine {
 
     fn producer_id_later(&mut self) {
         let failures = match self.producer_id {
-            ProducerIdState::Needed { failures, .. } | ProducerIdState::Requested { failures, .. } => failures,
+            ProducerIdState::Needed { failures, .. } | ProducerIdState::Requested { failures, .. } => {
+                failures
+            }
             ProducerIdState::Disabled | ProducerIdState::Known(_) => 0,
         };
         let wait = self.retry_backoff.after(failures, &mut self.random);
@@ -90,7 +95,8 @@ impl Engine {
     /// backoff.
     pub(super) fn producer_refused(&mut self, cause: &Cause) {
         if self.producer_id.is_enabled() {
-            let wait = self.reconnect_backoff.after(u32::MAX, &mut self.random).max(Duration::from_millis(50));
+            let wait =
+                self.reconnect_backoff.after(u32::MAX, &mut self.random).max(Duration::from_millis(50));
             self.producer_id = ProducerIdState::Needed { retry_at: self.now + wait, failures: 0 };
         }
         self.actions.push_back(Action::Readiness { result: Err(cause.to_string().into()) });

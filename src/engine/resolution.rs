@@ -10,10 +10,10 @@
 use std::sync::Arc;
 
 use crate::accumulator::producer_batch::split;
+use crate::engine::action::{Acknowledged, BatchOutcome};
 use crate::engine::lane::{Fate, Lane, Reset, WindowBatch};
 use crate::engine::producer_id_state::LAST_CLEAN_EPOCH;
 use crate::engine::{Action, Engine, Observation};
-use crate::engine::action::{Acknowledged, BatchOutcome};
 use crate::error::Cause;
 use crate::identifiers::{LaneId, ProducerIdentity};
 use crate::time::Instant;
@@ -33,6 +33,7 @@ impl Engine {
         }
         if let Some(oldest) = state.queue.oldest
             && !state.expiring
+            && !state.queue.is_sealing()
         {
             earliest = earliest.min(oldest + self.config.delivery_timeout);
         }
@@ -48,6 +49,7 @@ impl Engine {
             && oldest + delivery <= now
             && !state.expiring
             && !state.taking
+            && !state.queue.is_sealing()
         {
             state.expiring = true;
             let last = state.last_code;
@@ -58,7 +60,11 @@ impl Engine {
             .iter()
             .filter(|batch| {
                 batch.is_pending()
-                    && if batch.told { batch.late_deadline(delivery, late) <= now } else { batch.deadline(delivery) <= now }
+                    && if batch.told {
+                        batch.late_deadline(delivery, late) <= now
+                    } else {
+                        batch.deadline(delivery) <= now
+                    }
             })
             .map(|batch| (batch.batch.number, batch.batch.first_record))
             .collect();
@@ -72,7 +78,8 @@ impl Engine {
                 self.abandon(lane, place);
                 continue;
             }
-            let cause = Cause::DeliveryTimeout { waited: now.since(batch.batch.created_at), last: batch.last_code };
+            let cause =
+                Cause::DeliveryTimeout { waited: now.since(batch.batch.created_at), last: batch.last_code };
             if batch.may_be_in_the_log() {
                 self.end_in_doubt(lane, place, cause, Late::Resend);
             } else {
@@ -83,7 +90,8 @@ impl Engine {
 
     /// The batch is in the log.
     pub(super) fn end_acknowledged(&mut self, lane: LaneId, place: usize, news: Acknowledged) {
-        let gate_was_open = self.lanes[lane.index()].window[place].open.is_some_and(|open| open.gate_was_open);
+        let gate_was_open =
+            self.lanes[lane.index()].window[place].open.is_some_and(|open| open.gate_was_open);
         let told = self.lanes[lane.index()].window[place].told;
         if told {
             self.stats.late_acknowledgements += 1;
@@ -125,13 +133,17 @@ impl Engine {
         let attempts = state.window[place].attempts;
         if state.is_proven_present(place) {
             let stamp = state.window[place].stamp.map(|stamp| (stamp.identity, stamp.base.to_wire()));
-            self.end_acknowledged(lane, place, Acknowledged {
-                base_offset: None,
-                log_append_time_ms: None,
-                stamp,
-                attempts,
-                deduplicated: None,
-            });
+            self.end_acknowledged(
+                lane,
+                place,
+                Acknowledged {
+                    base_offset: None,
+                    log_append_time_ms: None,
+                    stamp,
+                    attempts,
+                    deduplicated: None,
+                },
+            );
             return;
         }
         if state.is_proven_absent(place) {
@@ -174,6 +186,7 @@ impl Engine {
         let batch = &mut state.window[place];
         assert!(batch.told, "[OUT-4] a batch is abandoned only after its caller was told");
         batch.fate = Fate::Gone;
+        batch.batch.body = Vec::new();
         if batch.stamp.is_some() {
             state.ask_reset(Reset::because("a batch in doubt was abandoned").after_abandoning());
         }
@@ -184,10 +197,16 @@ impl Engine {
     /// The only door to a batch's end: exactly one outcome \[OUT-5\].
     fn resolve(&mut self, lane: LaneId, place: usize, fate: Fate, outcome: BatchOutcome) {
         let batch = &mut self.lanes[lane.index()].window[place];
-        assert!(batch.is_pending(), "[OUT-5] batch {:?} of lane {lane} was resolved twice", batch.batch.number);
+        assert!(
+            batch.is_pending(),
+            "[OUT-5] batch {:?} of lane {lane} was resolved twice",
+            batch.batch.number
+        );
         batch.fate = fate;
         batch.open = None;
         batch.doubt = None;
+        // Its memory goes back before its caller hears of it; a socket that still reads keeps its own reference.
+        batch.batch.body = Vec::new();
         if !batch.told {
             self.actions.push_back(Action::Complete {
                 lane,
@@ -223,7 +242,8 @@ impl Engine {
             state.trim();
             return;
         }
-        // (4) A new identity.
+        // (4) A new identity. What was settled may have added a cause.
+        let reset = state.reset.clone().unwrap_or(reset);
         let Some(identity) = self.identity_for_reset(lane, &reset) else { return };
         let state = &mut self.lanes[lane.index()];
         state.window.retain(WindowBatch::is_pending);
@@ -236,7 +256,13 @@ impl Engine {
         state.recovering = false;
         self.stats.lane_resets += 1;
         let (topic, partition) = (Arc::clone(&state.topic), state.partition);
-        self.observe(|| Observation::LaneReset { lane, topic, partition, reason: reason_of(&reset), identity });
+        self.observe(|| Observation::LaneReset {
+            lane,
+            topic,
+            partition,
+            reason: reason_of(&reset),
+            identity,
+        });
     }
 
     /// What can be settled without resending: proofs of absence, and everything after a topic was made anew.
@@ -265,12 +291,9 @@ impl Engine {
         {
             self.producer_id.discard(used, self.now);
         }
-        let current = match self.producer_id.current() {
-            Some(current) => current,
-            None => {
-                self.request_producer_id();
-                return None;
-            }
+        let Some(current) = self.producer_id.current() else {
+            self.request_producer_id();
+            return None;
         };
         let Some(used) = used else { return Some(current) };
         if current.producer_id != used.producer_id {
@@ -321,13 +344,18 @@ impl Engine {
         keep: impl Fn(u32) -> bool,
     ) {
         let compression = self.config.compression;
-        let parts = match split(&self.lanes[lane.index()].window[place].batch, compression, target_bytes, keep) {
-            Ok(parts) => parts,
-            Err(error) => {
-                self.end_without_the_log(lane, place, Cause::Compression(format!("{cause}; {error}").into()));
-                return;
-            }
-        };
+        let parts =
+            match split(&self.lanes[lane.index()].window[place].batch, compression, target_bytes, keep) {
+                Ok(parts) => parts,
+                Err(error) => {
+                    self.end_without_the_log(
+                        lane,
+                        place,
+                        Cause::Compression(format!("{cause}; {error}").into()),
+                    );
+                    return;
+                }
+            };
         self.stats.batches_split += 1;
         if self.is_observed {
             let (batch, parts) = (self.batch_name(lane, place), parts.len());
@@ -349,13 +377,16 @@ impl Engine {
 
     /// Everything pending of every lane ends with `cause`: R if clean, U if in doubt (D-24, and the producer's end).
     pub(super) fn fail_everything(&mut self, cause: &Cause) {
+        // What has not been handed over yet stays in its queue, and is rejected there.
+        self.actions.retain(|action| !matches!(action, Action::Take { .. }));
         for index in 0..self.lanes.len() {
             let lane = super::lane_id(index);
             for place in 0..self.lanes[index].window.len() {
                 self.fail_batch(lane, place, cause);
             }
             let state: &mut Lane = &mut self.lanes[index];
-            if !state.queue.is_empty() || state.taking {
+            let was_taking = std::mem::take(&mut state.taking);
+            if !state.queue.is_empty() || was_taking {
                 self.actions.push_back(Action::FailLane { lane, cause: cause.clone() });
             }
             self.touch(lane);

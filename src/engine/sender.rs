@@ -65,12 +65,16 @@ impl Engine {
     }
 
     fn mark_ready(&mut self, lane: LaneId, node: NodeId) {
-        if let Some(state) = self.lanes.get_mut(lane.index())
-            && state.ready_on != Some(node)
-        {
-            state.ready_on = Some(node);
-            self.ready.entry(node).or_default().push_back(lane);
+        let Some(state) = self.lanes.get_mut(lane.index()) else { return };
+        if state.ready_on == Some(node) {
+            return;
         }
+        // In one list only: a lane that moves away and back would otherwise be served twice in one request.
+        if let Some(lanes) = state.ready_on.and_then(|before| self.ready.get_mut(&before)) {
+            lanes.retain(|other| *other != lane);
+        }
+        state.ready_on = Some(node);
+        self.ready.entry(node).or_default().push_back(lane);
     }
 
     /// Serves the nodes whose connections can take something; true if anything was done.
@@ -95,7 +99,8 @@ impl Engine {
         if !can_produce {
             return false;
         }
-        let lanes: Vec<LaneId> = self.ready.get(&node).map(|lanes| lanes.iter().copied().collect()).unwrap_or_default();
+        let lanes: Vec<LaneId> =
+            self.ready.get(&node).map(|lanes| lanes.iter().copied().collect()).unwrap_or_default();
         let mut room = self.config.max_request_size;
         let mut chosen = Vec::new();
         let mut takes = Vec::new();
@@ -104,7 +109,8 @@ impl Engine {
         for lane in lanes {
             match self.next_step(lane) {
                 Step::Send(to, _, place) if to == node => {
-                    let size = self.lanes[lane.index()].window[place].batch.size_bytes() + PARTITION_FRAMING_BYTES;
+                    let size =
+                        self.lanes[lane.index()].window[place].batch.size_bytes() + PARTITION_FRAMING_BYTES;
                     if chosen.is_empty() || size <= room {
                         let alone = self.lanes[lane.index()].travels_alone;
                         if alone && !chosen.is_empty() {
@@ -120,7 +126,13 @@ impl Engine {
                 }
                 Step::Take(to, _, mode) if to == node => takes.push((lane, mode)),
                 Step::Idle if self.lanes[lane.index()].taking => is_taking = true,
-                _ => gone.push(lane),
+                Step::Idle
+                | Step::Wait(_)
+                | Step::Leader
+                | Step::Connection(_)
+                | Step::ProducerId
+                | Step::Send(..)
+                | Step::Take(..) => gone.push(lane),
             }
         }
         for lane in &gone {
@@ -158,7 +170,9 @@ impl Engine {
         if let Some(lanes) = self.ready.get_mut(&node) {
             lanes.retain(|other| *other != lane);
         }
-        if let Some(state) = self.lanes.get_mut(lane.index()) {
+        if let Some(state) = self.lanes.get_mut(lane.index())
+            && state.ready_on == Some(node)
+        {
             state.ready_on = None;
         }
         self.touch(lane);
@@ -221,7 +235,9 @@ impl Engine {
             return Step::Idle;
         }
         match place {
-            Some(place) if state.recovering && state.reset.is_none() && Some(place) != state.head() => Step::Idle,
+            Some(place) if state.recovering && state.reset.is_none() && Some(place) != state.head() => {
+                Step::Idle
+            }
             Some(place) => Step::Send(node, connection, place),
             None if is_due => Step::Take(node, connection, TakeMode::Always),
             // The batch may have grown full while it was not wanted; if not, it is wanted from now on.
@@ -323,14 +339,18 @@ impl Engine {
                 .collect(),
         });
         self.stats.requests_sent += 1;
-        self.hand_over(connection, InFlight {
-            correlation_id,
-            version,
-            kind: RequestKind::Produce(sent),
-            sent_at: now,
-            written_at: None,
-            expects_answer: acks != 0,
-        }, frame);
+        self.hand_over(
+            connection,
+            InFlight {
+                correlation_id,
+                version,
+                kind: RequestKind::Produce(sent),
+                sent_at: now,
+                written_at: None,
+                expects_answer: acks != 0,
+            },
+            frame,
+        );
     }
 
     /// The batch gets its name, once; each attempt is counted and sends the same bytes \[IDEM-3\].
@@ -348,7 +368,7 @@ impl Engine {
             batch.stamp = Some(state.sequences.assign(current, batch.batch.record_count()));
         }
         batch.attempts += 1;
-        batch.open = Some(Attempt { connection, gate_was_open });
+        batch.open = Some(Attempt { connection, leader_epoch: gate.leader_epoch, gate_was_open });
         self.stats.bytes_sent += batch.batch.size_bytes() as u64;
         if batch.attempts == 1 {
             batch.first_attempt_at = Some(now);
@@ -356,7 +376,11 @@ impl Engine {
             self.stats.queue_time_sum_us += micros(now.since(batch.batch.created_at));
         } else {
             self.stats.batches_retried += 1;
-            self.actions.push_back(Action::Retrying { lane, batch: batch.batch.number, attempts: batch.attempts });
+            self.actions.push_back(Action::Retrying {
+                lane,
+                batch: batch.batch.number,
+                attempts: batch.attempts,
+            });
         }
         let stamp = batch
             .stamp
@@ -372,9 +396,8 @@ impl Engine {
     fn produce_version(&self, connection: ConnectionId, chosen: &[(LaneId, usize)]) -> Option<i16> {
         let open = self.connections.get(&connection)?;
         let highest = open.version(ApiKey::Produce)?;
-        let has_ids = chosen
-            .iter()
-            .all(|(lane, _)| self.cluster.topic_id(&self.lanes[lane.index()].topic).is_known());
+        let has_ids =
+            chosen.iter().all(|(lane, _)| self.cluster.topic_id(&self.lanes[lane.index()].topic).is_known());
         let version = if highest >= 13 && !has_ids { 12 } else { highest };
         let has_zstd = chosen.iter().any(|(lane, place)| {
             self.lanes[lane.index()].window[*place].batch.summary.codec == CodecId::Zstd
@@ -407,12 +430,20 @@ impl Engine {
     }
 
     /// Writes a request and counts it as open.
-    pub(super) fn hand_over(&mut self, connection: ConnectionId, request: InFlight, frame: Vec<bytes::Bytes>) {
+    pub(super) fn hand_over(
+        &mut self,
+        connection: ConnectionId,
+        request: InFlight,
+        frame: Vec<bytes::Bytes>,
+    ) {
         let now = self.now;
         let request_timeout = self.config.request_timeout;
         let Some(open) = self.connections.get_mut(&connection) else { return };
-        if open.in_flight.is_empty() {
+        if open.in_flight.unwritten() == 0 {
+            // Writing begins now: silence before it was not the socket's.
             open.last_progress = now;
+        }
+        if open.in_flight.is_empty() {
             open.last_answer = now;
         }
         let correlation_id = request.correlation_id;

@@ -216,7 +216,7 @@ mod tests {
         assert!(TABLE.windows(2).all(|pair| pair[0].code < pair[1].code));
     }
 
-    // K2 rests on this set: the delayed-produce path of a broker can answer these after it has appended.
+    // [OUT-2]: K2 rests on this set: the delayed-produce path of a broker can answer these after it has appended.
     #[test]
     fn codes_that_a_broker_can_answer_after_appending_are_indeterminate() {
         for code in [3, 6, 7, 20, 56, -1, 9999] {

@@ -226,7 +226,18 @@ impl Error {
     pub const fn outcome(&self) -> Outcome {
         match self {
             Self::Unknown { .. } => Outcome::Unknown,
-            _ => Outcome::Rejected,
+            Self::Config(_)
+            | Self::Closed
+            | Self::BufferFull { .. }
+            | Self::RecordTooLarge { .. }
+            | Self::InvalidTopic { .. }
+            | Self::TopicNotAvailable { .. }
+            | Self::UnknownPartition { .. }
+            | Self::TopicAuthorization { .. }
+            | Self::InvalidRecord(_)
+            | Self::Misuse(_)
+            | Self::NotReady { .. }
+            | Self::Rejected { .. } => Outcome::Rejected,
         }
     }
 
@@ -261,15 +272,21 @@ impl Error {
     /// The broker's code behind this error, if a broker gave one.
     #[must_use]
     pub const fn code(&self) -> Option<ErrorCode> {
-        match self {
-            Self::Rejected { cause, .. } | Self::Unknown { cause, .. } => match cause {
-                Cause::Broker { code, .. } => Some(*code),
-                Cause::DeliveryTimeout { last, .. } => *last,
-                _ => None,
-            },
-            Self::TopicNotAvailable { code, .. } => *code,
-            Self::TopicAuthorization { .. } => Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
-            _ => None,
+        if let Self::Rejected { cause, .. } | Self::Unknown { cause, .. } = self {
+            return if let Cause::Broker { code, .. } = cause {
+                Some(*code)
+            } else if let Cause::DeliveryTimeout { last, .. } = cause {
+                *last
+            } else {
+                None
+            };
         }
+        if let Self::TopicNotAvailable { code, .. } = self {
+            return *code;
+        }
+        if matches!(self, Self::TopicAuthorization { .. }) {
+            return Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        }
+        None
     }
 }

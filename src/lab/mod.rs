@@ -1,1 +1,29 @@
-//! (Being written.)
+//! The lab: the course's HTTP façade in front of the producer, with the embedded broker behind it.
+//!
+//! **Why it exists.** A course about producers needs something that `curl` can talk to; its every line must work
+//! unchanged against us, and tell the truth where the originals did not (spec `lab.md` 1.1-1.6, D-57 to D-59, D-64).
+//! Neighbours: `cli` starts it, [`crate::producer`] does the work, [`crate::broker`] is the default cluster.
+//! Not here: the web page, the fault injector, `Idempotency-Key`.
+//!
+//! Reading order: [`running`] starts everything, [`server`] accepts connections, [`app`] routes a call, `routes/send`
+//! is the heart, [`dto`] and [`error`] are the shapes that leave.
+
+pub mod app;
+pub mod clock;
+pub mod dto;
+pub mod embedded;
+pub mod environment;
+pub mod error;
+pub mod guard;
+pub mod language;
+pub mod problem_kind;
+pub mod producers;
+pub mod profile;
+pub mod query;
+pub mod routes;
+pub mod running;
+pub mod send_parameters;
+pub mod server;
+pub mod status_store;
+pub mod tasks;
+pub mod trace_context;

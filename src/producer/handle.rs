@@ -4,7 +4,7 @@
 //! meet the same lanes; the I/O thread serves them alike (D-48). Neighbours: [`super::send`] does the work. Not here:
 //! settings, which are [`ProducerConfig`]'s.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ use crate::runtime::shared::{Command, Shared};
 use crate::runtime::timers::until;
 use crate::runtime::topics::TopicShared;
 use crate::topic_name;
+
+/// Numbers the producers that have no `client.id`.
+static NEXT_CLIENT: AtomicU64 = AtomicU64::new(1);
 
 /// A producer: cheap to clone, safe to share; all clones are one producer with one I/O thread.
 ///
@@ -42,7 +45,7 @@ use crate::topic_name;
 pub struct Producer {
     shared: Arc<Shared>,
     /// Tells the I/O thread when the last handle goes.
-    life: Arc<Life>,
+    _life: Arc<Life>,
 }
 
 #[derive(Debug)]
@@ -103,14 +106,18 @@ impl Producer {
     /// # Errors
     ///
     /// [`Error::Config`] if the thread cannot be started.
-    pub fn new(config: ProducerConfig) -> Result<Self, Error> {
+    pub fn new(mut config: ProducerConfig) -> Result<Self, Error> {
+        if config.client_id.is_empty() {
+            // As Java names them: counted through the process.
+            config.client_id = format!("producer-{}", NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
+        }
         for warning in &config.warnings {
             tracing::warn!(target: "facteur", "{warning}");
         }
         let shared = Shared::new(Arc::new(config));
         driver::start(Arc::clone(&shared))?;
         let life = Arc::new(Life { shared: Arc::clone(&shared) });
-        Ok(Self { shared, life })
+        Ok(Self { shared, _life: life })
     }
 
     /// A producer from Java's property names, as in a `.properties` file.
@@ -251,7 +258,6 @@ impl Producer {
     /// # Errors
     ///
     /// As [`Producer::send`].
-    #[inline]
     pub fn send_blocking(&self, record: Record<'_>) -> Result<Delivery, Error> {
         let topic = self.topic_by_name(record.topic)?;
         Sending { shared: &self.shared, topic: &topic, record: &record, callback: None }.send_blocking()
@@ -456,7 +462,6 @@ impl TopicHandle {
     /// # Errors
     ///
     /// As [`Producer::send`].
-    #[inline]
     pub fn send_blocking(&self, record: Record<'_>) -> Result<Delivery, Error> {
         Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }
             .send_blocking()

@@ -63,7 +63,9 @@ impl Sending<'_> {
     pub(super) async fn send(&mut self) -> Result<Delivery, Error> {
         match self.send_at_once()? {
             Attempt::Accepted(delivery) => Ok(delivery),
-            blocked => Box::pin(self.send_slowly(blocked)).await,
+            blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..)) => {
+                Box::pin(self.send_slowly(blocked)).await
+            }
         }
     }
 
@@ -72,7 +74,7 @@ impl Sending<'_> {
     pub(super) fn send_blocking(&mut self) -> Result<Delivery, Error> {
         match self.send_at_once()? {
             Attempt::Accepted(delivery) => Ok(delivery),
-            blocked => self.wait_here(blocked),
+            blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..)) => self.wait_here(blocked),
         }
     }
 
@@ -168,7 +170,10 @@ impl Sending<'_> {
         let time = self.shared.environment.shared();
         match lane.append(self.shared, self.record, time, chosen_by, &mut self.callback) {
             LaneAppend::Accepted(delivery, None) => Ok(Attempt::Accepted(delivery)),
-            other => self.append_slowly(lane, choice, chosen_by, other),
+            other @ (LaneAppend::Accepted(..)
+            | LaneAppend::Sealed(_)
+            | LaneAppend::NeedsSegment(_)
+            | LaneAppend::Closed) => self.append_slowly(lane, choice, chosen_by, other),
         }
     }
 
@@ -208,8 +213,12 @@ impl Sending<'_> {
         }
     }
 
+    #[allow(
+        clippy::needless_pass_by_ref_mut,
+        reason = "a shared reference to the callback would make the future not `Send`"
+    )]
     async fn wait_for_memory(
-        &self,
+        &mut self,
         lane: &Arc<Lane>,
         bytes: usize,
         begun: Instant,
@@ -224,11 +233,10 @@ impl Sending<'_> {
                 lane.install(segment, bytes, time.now);
                 Ok(())
             }
-            Some(None) => Err(Error::Closed),
             None if self.shared.is_open() => {
                 Err(self.full(bytes, self.shared.environment.now().since(begun)))
             }
-            None => Err(Error::Closed),
+            Some(None) | None => Err(Error::Closed),
         }
     }
 
@@ -237,7 +245,11 @@ impl Sending<'_> {
     }
 
     /// Waits for the next answer about the topic.
-    async fn wait_for_metadata(&self, begun: Instant, deadline: Instant) -> Result<(), Error> {
+    #[allow(
+        clippy::needless_pass_by_ref_mut,
+        reason = "a shared reference to the callback would make the future not `Send`"
+    )]
+    async fn wait_for_metadata(&mut self, begun: Instant, deadline: Instant) -> Result<(), Error> {
         let before = self.topic.answer();
         if !self.shared.is_open() {
             return Err(Error::Closed);
@@ -323,10 +335,10 @@ fn size_bytes(record: &Record<'_>) -> usize {
 
 #[cold]
 fn refused(error: Error) -> TrySendError {
-    match error {
-        Error::RecordTooLarge { .. } => TrySendError::TooLarge(error),
-        other => TrySendError::Failed(other),
+    if matches!(error, Error::RecordTooLarge { .. }) {
+        return TrySendError::TooLarge(error);
     }
+    TrySendError::Failed(error)
 }
 
 #[cold]

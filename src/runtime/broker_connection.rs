@@ -70,7 +70,8 @@ async fn write(
         let mut first = 0;
         while first < pieces.len() {
             let end = pieces.len().min(first + MAX_SLICES);
-            let slices: Vec<IoSlice<'_>> = pieces[first..end].iter().map(|piece| IoSlice::new(piece)).collect();
+            let slices: Vec<IoSlice<'_>> =
+                pieces[first..end].iter().map(|piece| IoSlice::new(piece)).collect();
             let written = match writer.write_vectored(&slices).await {
                 Ok(0) => return "the peer takes no more bytes".to_owned(),
                 Ok(written) => written,
@@ -125,7 +126,12 @@ async fn read(
         buffer.reserve(READ_BUFFER_BYTES);
         match reader.read_buf(&mut buffer).await {
             Ok(0) if buffer.is_empty() => return "the broker closed the connection".to_owned(),
-            Ok(0) => return format!("the broker closed the connection inside a frame, {} bytes of it came", buffer.len()),
+            Ok(0) => {
+                return format!(
+                    "the broker closed the connection inside a frame, {} bytes of it came",
+                    buffer.len()
+                );
+            }
             Ok(_) => {}
             Err(error) => return format!("read: {error}"),
         }

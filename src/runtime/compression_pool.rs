@@ -36,7 +36,12 @@ impl std::fmt::Debug for CompressionPool {
 
 impl CompressionPool {
     /// Takes the job, or gives it back if the queue is full: the sealer does it then.
-    pub(crate) fn offer(&self, shared: &Arc<Shared>, lane: &Arc<Lane>, job: SealJob) -> Result<(), Box<SealJob>> {
+    pub(crate) fn offer(
+        &self,
+        shared: &Arc<Shared>,
+        lane: &Arc<Lane>,
+        job: SealJob,
+    ) -> Result<(), Box<SealJob>> {
         let sender = {
             let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
             if sender.is_none() {

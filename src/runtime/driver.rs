@@ -49,10 +49,9 @@ struct Driver {
 
 /// Starts the I/O thread.
 pub(crate) fn start(shared: Arc<Shared>) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::Config(format!("the I/O thread's runtime could not be made: {error}").into()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Error::Config(format!("the I/O thread's runtime could not be made: {error}").into())
+    })?;
     let started = std::thread::Builder::new().name("facteur-io".into()).spawn(move || {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             runtime.block_on(async {
@@ -104,7 +103,9 @@ impl Driver {
                 self.handle(time.now, event);
             }
             for (lane, signal) in inbox.signals.drain(..) {
-                let Some(status) = self.shared.lane(lane).map(|lane| lane.status_for_engine()) else { continue };
+                let Some(status) = self.shared.lane(lane).map(|lane| lane.status_for_engine()) else {
+                    continue;
+                };
                 let event = match signal {
                     Signal::Opened => Event::BatchOpened { lane, status },
                     Signal::Sealed => Event::BatchSealed { lane, status },
@@ -225,7 +226,8 @@ impl Driver {
             Action::TopicUpdated { topic, result } => self.update_topic(&topic, result),
             Action::Readiness { result } => {
                 if let Err(obstacle) = &result {
-                    *self.shared.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(obstacle));
+                    *self.shared.obstacle.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(Arc::clone(obstacle));
                 }
                 *self.shared.readiness.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 self.shared.readiness_changed.notify_waiters();
@@ -238,7 +240,13 @@ impl Driver {
         let (frames, receiver) = unbounded_channel();
         let limit = self.shared.config.receive_max_bytes;
         #[allow(clippy::disallowed_methods, reason = "owned by the driver, see runtime/mod.rs")]
-        let task = tokio::spawn(broker_connection::run(connection, dial, limit, receiver, self.event_sender.clone()));
+        let task = tokio::spawn(broker_connection::run(
+            connection,
+            dial,
+            limit,
+            receiver,
+            self.event_sender.clone(),
+        ));
         self.sockets.insert(connection, Socket { frames, task });
     }
 

@@ -23,9 +23,14 @@ pub(crate) struct Environment {
 
 impl Environment {
     pub(crate) fn new() -> Self {
-        #[allow(clippy::disallowed_methods, reason = "the only monotonic clock of the crate")]
+        #[allow(
+            clippy::disallowed_methods,
+            clippy::disallowed_types,
+            reason = "the only monotonic clock of the crate"
+        )]
         let beginning = std::time::Instant::now();
-        let environment = Self { beginning, shared_now: AtomicU64::new(0), shared_wall_ms: AtomicI64::new(0) };
+        let environment =
+            Self { beginning, shared_now: AtomicU64::new(0), shared_wall_ms: AtomicI64::new(0) };
         environment.publish();
         environment
     }

@@ -31,22 +31,48 @@ macro_rules! batch_event {
 pub(crate) fn tell(observation: &Observation) {
     match observation {
         Observation::BatchSent { batch, node, connection, correlation_id } => {
-            batch_event!(trace, "BatchSent", batch, node = node.0, connection = connection.0, correlation_id = *correlation_id);
+            batch_event!(
+                trace,
+                "BatchSent",
+                batch,
+                node = node.0,
+                connection = connection.0,
+                correlation_id = *correlation_id
+            );
         }
         Observation::BatchAcknowledged { batch, base_offset, deduplicated } => {
-            batch_event!(trace, "BatchAcknowledged", batch, base_offset = base_offset.unwrap_or(-1), deduplicated = tracing::field::debug(deduplicated));
+            batch_event!(
+                trace,
+                "BatchAcknowledged",
+                batch,
+                base_offset = base_offset.unwrap_or(-1),
+                deduplicated = tracing::field::debug(deduplicated)
+            );
         }
         Observation::BatchRetried { batch, code, in_doubt } => {
             batch_event!(debug, "BatchRetried", batch, code = code.name(), in_doubt = *in_doubt);
         }
-        Observation::BatchRejected { batch, cause } => batch_event!(debug, "BatchRejected", batch, cause = &**cause),
-        Observation::BatchUnknown { batch, cause } => batch_event!(warn, "BatchUnknown", batch, cause = &**cause),
+        Observation::BatchRejected { batch, cause } => {
+            batch_event!(debug, "BatchRejected", batch, cause = &**cause);
+        }
+        Observation::BatchUnknown { batch, cause } => {
+            batch_event!(warn, "BatchUnknown", batch, cause = &**cause);
+        }
         Observation::LateAcknowledgement { batch, base_offset } => {
             batch_event!(info, "LateAcknowledgement", batch, base_offset = base_offset.unwrap_or(-1));
         }
         Observation::BatchAbandoned { batch } => batch_event!(warn, "BatchAbandoned", batch),
         Observation::BatchSplit { batch, parts } => batch_event!(info, "BatchSplit", batch, parts = *parts),
-        other => tell_about_the_cluster(other),
+        Observation::ConnectionReady { .. }
+        | Observation::ConnectionLost { .. }
+        | Observation::LaneReset { .. }
+        | Observation::ProducerIdAssigned { .. }
+        | Observation::EpochBumped { .. }
+        | Observation::MetadataUpdated { .. }
+        | Observation::LeaderChanged { .. }
+        | Observation::Throttled { .. }
+        | Observation::ProtocolViolation { .. }
+        | Observation::Warning { .. } => tell_about_the_cluster(observation),
     }
 }
 

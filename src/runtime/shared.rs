@@ -221,7 +221,8 @@ impl Shared {
 
     /// As [`Self::seal`], for the driver: it never compresses much, and needs no signal for what it takes next.
     pub(crate) fn seal_for_driver(self: &Arc<Self>, lane: &Arc<Lane>, job: SealJob) {
-        let is_large = self.config.compression != Compression::None && job.body_bytes > DRIVER_COMPRESSION_BYTES;
+        let is_large =
+            self.config.compression != Compression::None && job.body_bytes > DRIVER_COMPRESSION_BYTES;
         let job = if is_large {
             match self.compression.offer(self, lane, job) {
                 Ok(()) => return,
@@ -234,7 +235,7 @@ impl Shared {
             Ok(batch) => {
                 let _next_is_taken_at_once = lane.complete_seal(batch);
             }
-            Err((job, error)) => lane.fail_seal(self, &job, &error),
+            Err(failed) => lane.fail_seal(self, &failed.0, &failed.1),
         }
     }
 
@@ -245,7 +246,7 @@ impl Shared {
                     self.signal(lane.id, signal);
                 }
             }
-            Err((job, error)) => lane.fail_seal(self, &job, &error),
+            Err(failed) => lane.fail_seal(self, &failed.0, &failed.1),
         }
     }
 }

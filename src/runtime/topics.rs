@@ -35,11 +35,6 @@ impl TopicTable {
         self.by_name.load().get(name).map(Arc::clone)
     }
 
-    /// Runs `read` on the topic without touching its reference count.
-    pub(crate) fn with<R>(&self, name: &str, read: impl FnOnce(&Arc<TopicShared>) -> R) -> Option<R> {
-        self.by_name.load().get(name).map(read)
-    }
-
     pub(crate) fn get_or_add(&self, name: &str) -> Arc<TopicShared> {
         if let Some(topic) = self.get(name) {
             return topic;

@@ -12,7 +12,9 @@ pub fn trace() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         if std::env::var_os("RUST_LOG").is_some() {
-            tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+            tracing_subscriber::fmt()
+                .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+                .init();
         }
     });
 }
@@ -20,7 +22,11 @@ pub fn trace() {
 /// A broker with one topic `t`.
 pub async fn broker(partitions: i32) -> Broker {
     trace();
-    let config = BrokerConfig { topics: vec![("t".to_owned(), partitions)], auto_create_topics: false, ..BrokerConfig::default() };
+    let config = BrokerConfig {
+        topics: vec![("t".to_owned(), partitions)],
+        auto_create_topics: false,
+        ..BrokerConfig::default()
+    };
     Broker::start(config).await.expect("a free port")
 }
 
@@ -45,7 +51,9 @@ pub fn producer(broker: &Broker, properties: &[(&str, &str)]) -> Producer {
 pub fn values(broker: &Broker, partition: i32) -> Vec<String> {
     let mut values = Vec::new();
     for batch in broker.log("t", partition) {
-        for record in BatchView::parse(&batch.bytes).expect("a batch").records(&Default::default()).expect("readable") {
+        for record in
+            BatchView::parse(&batch.bytes).expect("a batch").records(&Default::default()).expect("readable")
+        {
             let value = record.expect("readable").value.unwrap_or_default();
             values.push(String::from_utf8_lossy(&value).into_owned());
         }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::answer::Answer;
-use super::{RequestHeader, RequestReader, advertised_range, begin};
+use super::{RequestHeader, RequestReader, advertised_range, begin, find_coordinator};
 use crate::broker::cluster::Cluster;
 use crate::error::ErrorCode;
 use crate::wire::WireError;
@@ -42,17 +42,18 @@ pub(super) fn handle(cluster: &Cluster, header: &RequestHeader, request: &ApiVer
         return refuse(header, ErrorCode::INVALID_REQUEST);
     }
     let caps = &cluster.settings().caps;
-    let ranges: Vec<(ApiKey, VersionRange)> = ApiKey::ALL
+    let mut ranges: Vec<(i16, VersionRange)> = ApiKey::ALL
         .into_iter()
-        .map(|api| (api, served_range(api, caps)))
+        .map(|api| (api.code(), served_range(api, caps)))
         .filter(|(_, range)| range.min <= range.max)
         .collect();
+    ranges.push((find_coordinator::CODE, find_coordinator::RANGE));
     encode(header, ErrorCode::NONE, &ranges)
 }
 
 /// The answer to a version that this broker does not know: in the form of version 0, with the range of this API.
 pub(super) fn unsupported(header: &RequestHeader) -> Answer {
-    let own = (ApiKey::ApiVersions, advertised_range(ApiKey::ApiVersions));
+    let own = (ApiKey::ApiVersions.code(), advertised_range(ApiKey::ApiVersions));
     encode(header, ErrorCode::UNSUPPORTED_VERSION, &[own])
 }
 
@@ -60,11 +61,11 @@ pub(super) fn refuse(header: &RequestHeader, code: ErrorCode) -> Answer {
     encode(header, code, &[])
 }
 
-fn encode(header: &RequestHeader, code: ErrorCode, ranges: &[(ApiKey, VersionRange)]) -> Answer {
+fn encode(header: &RequestHeader, code: ErrorCode, ranges: &[(i16, VersionRange)]) -> Answer {
     let mut answer = begin(header);
     answer.i16(code.0);
-    answer.array(ranges, |answer, (api, range)| {
-        answer.i16(api.code());
+    answer.array(ranges, |answer, (code, range)| {
+        answer.i16(*code);
         answer.i16(range.min);
         answer.i16(range.max);
         answer.no_tags();

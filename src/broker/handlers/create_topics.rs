@@ -1,4 +1,4 @@
-//! CreateTopics (19): topics with partitions and settings.
+//! `CreateTopics` (19): topics with partitions and settings.
 //!
 //! **Why settings come back.** From version 5 on the answer lists what the topic has, so that tools can show it; names
 //! that mean nothing are refused, as by Kafka. A replication factor above 1 is refused, since there is one node.
@@ -46,7 +46,10 @@ struct Created {
     settings: BTreeMap<String, String>,
 }
 
-pub(super) fn decode(reader: &mut RequestReader<'_>, _version: i16) -> Result<CreateTopicsRequest, WireError> {
+pub(super) fn decode(
+    reader: &mut RequestReader<'_>,
+    _version: i16,
+) -> Result<CreateTopicsRequest, WireError> {
     let topics = reader.array(9, |reader| {
         let name = reader.string()?;
         let partitions = reader.i32()?;

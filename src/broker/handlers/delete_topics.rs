@@ -1,4 +1,4 @@
-//! DeleteTopics (20): topics go, with their records and what is known of their producers.
+//! `DeleteTopics` (20): topics go, with their records and what is known of their producers.
 //!
 //! **Why at once.** A real broker deletes in the background; here the answer means that it is done. Neighbours:
 //! [`crate::broker::cluster`]. Not here: deleting by id (version 6).
@@ -15,7 +15,10 @@ pub(super) struct DeleteTopicsRequest {
     pub(super) names: Vec<String>,
 }
 
-pub(super) fn decode(reader: &mut RequestReader<'_>, _version: i16) -> Result<DeleteTopicsRequest, WireError> {
+pub(super) fn decode(
+    reader: &mut RequestReader<'_>,
+    _version: i16,
+) -> Result<DeleteTopicsRequest, WireError> {
     let names = reader.array(1, |reader| reader.string())?;
     reader.i32()?;
     reader.skip_tags()?;

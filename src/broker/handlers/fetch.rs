@@ -135,11 +135,14 @@ pub(super) fn handle(
 ) -> Reply {
     if request.session_id != 0 {
         // This broker has never given out a session.
-        return Reply::Answer(encode(header, FETCH_SESSION_ID_NOT_FOUND, &[], |_, _| no_data(ErrorCode::NONE)));
+        return Reply::Answer(encode(header, FETCH_SESSION_ID_NOT_FOUND, &[], |_, _| {
+            no_data(ErrorCode::NONE)
+        }));
     }
     if request.max_wait.is_zero() || is_satisfied(cluster, request) {
         return Reply::Answer(answer(cluster, header, request));
     }
+    #[allow(clippy::arithmetic_side_effects, reason = "points in time saturate")]
     let deadline = context.now.instant + request.max_wait;
     Reply::Wait(Box::new(PendingFetch { header: header.clone(), request: request.clone(), deadline }))
 }
@@ -174,7 +177,11 @@ fn is_satisfied(cluster: &Cluster, request: &FetchRequest) -> bool {
     sum >= request.min_bytes
 }
 
-fn readable<'a>(cluster: &'a Cluster, topic: &str, asked: &FetchPartition) -> Result<&'a Partition, ErrorCode> {
+fn readable<'a>(
+    cluster: &'a Cluster,
+    topic: &str,
+    asked: &FetchPartition,
+) -> Result<&'a Partition, ErrorCode> {
     let Some(partition) = cluster.partition(topic, asked.index) else {
         return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     };

@@ -1,4 +1,4 @@
-//! ListOffsets (2): the first and the next offset of a partition, or the offset that belongs to a time.
+//! `ListOffsets` (2): the first and the next offset of a partition, or the offset that belongs to a time.
 //!
 //! Times below 0 are words: -2 the first offset, -1 the next one, -3 the record with the largest timestamp (KIP-734,
 //! version 7). A time is answered with the first record at that time or later, or with -1 if there is none.

@@ -120,9 +120,8 @@ fn find_or_create(
     if topic_name_fault(name).is_some() {
         return FoundTopic::missing(asked, ErrorCode::INVALID_TOPIC_EXCEPTION);
     }
-    let may_create = allow_auto_creation
-        && cluster.settings().auto_create_topics
-        && !INTERNAL_TOPICS.contains(&name);
+    let may_create =
+        allow_auto_creation && cluster.settings().auto_create_topics && !INTERNAL_TOPICS.contains(&name);
     if !may_create {
         return FoundTopic::missing(asked, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     }

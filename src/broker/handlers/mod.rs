@@ -19,6 +19,7 @@ pub mod api_versions;
 pub mod create_topics;
 pub mod delete_topics;
 pub mod fetch;
+mod find_coordinator;
 pub mod init_producer_id;
 pub mod list_offsets;
 pub mod metadata;
@@ -145,7 +146,8 @@ pub fn decode(frame: &Bytes, caps: &BTreeMap<i16, i16>) -> Result<Request, Reply
         Ok(Err(reply)) => return Err(reply),
         Err(error) => return Err(Reply::Close(format!("the header of a request cannot be read: {error}"))),
     };
-    let mut body = Reader::new(name_of(header.api), rest(&mut reader)).flexible(header.api.is_flexible(header.version));
+    let mut body =
+        Reader::new(name_of(header.api), rest(&mut reader)).flexible(header.api.is_flexible(header.version));
     let mut fields = RequestReader { reader: &mut body, elements_left: MAX_ELEMENTS };
     let version = header.version;
     let decoded = match header.api {
@@ -171,6 +173,9 @@ fn decode_header(
     let code = reader.i16()?;
     let version = reader.i16()?;
     let correlation_id = reader.i32()?;
+    if code == find_coordinator::CODE && find_coordinator::RANGE.contains(version) {
+        return Ok(Err(Reply::Answer(find_coordinator::not_available(correlation_id, version))));
+    }
     let Some(api) = ApiKey::ALL.into_iter().find(|api| api.code() == code) else {
         return Ok(Err(Reply::Close(format!("API key {code} is not served"))));
     };
@@ -243,7 +248,9 @@ pub fn handle(cluster: &mut Cluster, request: &Request, context: &RequestContext
 fn process(cluster: &mut Cluster, request: &Request, context: &RequestContext<'_>) -> Reply {
     let header = &request.header;
     match &request.body {
-        Body::Produce(_) if header.version < FIRST_SERVED_PRODUCE => refuse(request, ErrorCode::UNSUPPORTED_VERSION),
+        Body::Produce(_) if header.version < FIRST_SERVED_PRODUCE => {
+            refuse(request, ErrorCode::UNSUPPORTED_VERSION)
+        }
         Body::Produce(body) => produce::handle(cluster, header, body, context),
         Body::Fetch(body) => fetch::handle(cluster, header, body, context),
         Body::ListOffsets(body) => Reply::Answer(list_offsets::handle(cluster, header, body)),

@@ -180,8 +180,7 @@ fn check(
     if let Some(code) = cluster.faults.writes_refused_with() {
         return Err(Refusal::new(code, "the broker was told to refuse writes"));
     }
-    let rules =
-        Rules { produce_version: header.version, topic: &found.config, now_ms: context.now.wall_ms };
+    let rules = Rules { produce_version: header.version, topic: &found.config, now_ms: context.now.wall_ms };
     let records = partition.records.clone().unwrap_or_default();
     validate(&view, &records, &rules)
 }

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -44,6 +44,7 @@ pub(super) async fn serve(
             Err(reason) => return reason,
         };
         let answer = tokio::select! {
+            biased;
             answer = answer_to(frame, shared, advertised) => answer,
             _ = stop.wait_for(|stop| *stop) => return "the broker stops".to_owned(),
         };
@@ -51,8 +52,7 @@ pub(super) async fn serve(
             Err(reason) => return reason,
             Ok(None) => {}
             Ok(Some(answer)) => {
-                let written = within(shared.limits.frame_timeout, write(&mut stream, &answer)).await;
-                if let Err(reason) = written {
+                if let Err(reason) = write(&mut stream, &answer, shared.limits.frame_timeout).await {
                     return reason;
                 }
             }
@@ -68,28 +68,22 @@ async fn read_frame(stream: &mut TcpStream, shared: &Shared) -> Result<Bytes, St
     if begun == 0 {
         return Err("the client closed the connection".to_owned());
     }
-    within(limits.frame_timeout, async {
-        if let Some(rest) = prefix.get_mut(begun..) {
-            stream.read_exact(rest).await?;
-        }
-        Ok(())
-    })
-    .await?;
+    if let Some(rest) = prefix.get_mut(begun..) {
+        within(limits.frame_timeout, stream.read_exact(rest)).await?;
+    }
     let length = parse_frame_length(prefix, limits.max_frame_bytes).map_err(|error| error.to_string())?;
-    within(limits.frame_timeout, async {
-        let mut frame = BytesMut::new();
-        while frame.len() < length {
-            let missing = length.saturating_sub(frame.len());
-            frame.reserve(missing.min(READ_STEP_BYTES.max(frame.len())));
-            let room = missing.min(frame.capacity().saturating_sub(frame.len()));
-            let mut limited = bytes::BufMut::limit(&mut frame, room);
-            if stream.read_buf(&mut limited).await? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
+    let mut frame = BytesMut::new();
+    while frame.len() < length {
+        let missing = length.saturating_sub(frame.len());
+        frame.reserve(missing.min(READ_STEP_BYTES.max(frame.len())));
+        let room = missing.min(frame.capacity().saturating_sub(frame.len()));
+        let mut limited = BufMut::limit(&mut frame, room);
+        // The limit is per read: a slow link may take its time, a silent one may not.
+        if within(limits.frame_timeout, stream.read_buf(&mut limited)).await? == 0 {
+            return Err("the client closed the connection within a frame".to_owned());
         }
-        Ok(frame.freeze())
-    })
-    .await
+    }
+    Ok(frame.freeze())
 }
 
 /// What to write for a frame: an answer, nothing, or the reason to close.
@@ -107,7 +101,10 @@ async fn answer_to(frame: Bytes, shared: &Shared, advertised: &HostPort) -> Resu
     };
     let Handled { reply, delay, loses_answer, events } = handled;
     let wakes = events.iter().any(|event| {
-        matches!(event.kind, EventKind::Appended | EventKind::TopicDeleted | EventKind::RetentionTruncated { .. })
+        matches!(
+            event.kind,
+            EventKind::Appended | EventKind::TopicDeleted | EventKind::RetentionTruncated { .. }
+        )
     });
     if wakes {
         shared.appends.send_modify(|count| *count = count.wrapping_add(1));
@@ -146,20 +143,26 @@ async fn wait_for_data(shared: &Shared, pending: &PendingFetch) -> Answer {
     }
 }
 
-async fn write(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
+/// Writes an answer; small parts are joined, large ones go out as they are.
+async fn write(stream: &mut TcpStream, answer: &Answer, limit: Duration) -> Result<(), String> {
     let mut joined = BytesMut::new();
     for chunk in answer.chunks() {
         if chunk.len() < JOIN_BELOW_BYTES {
             joined.extend_from_slice(chunk);
             continue;
         }
-        if !joined.is_empty() {
-            stream.write_all(&joined.split()).await?;
-        }
-        stream.write_all(chunk).await?;
+        write_part(stream, joined.split().freeze(), limit).await?;
+        write_part(stream, chunk.clone(), limit).await?;
     }
-    if !joined.is_empty() {
-        stream.write_all(&joined).await?;
+    write_part(stream, joined.freeze(), limit).await
+}
+
+/// As with reading, the limit is per step: only a client that takes nothing at all is given up.
+async fn write_part(stream: &mut TcpStream, mut part: Bytes, limit: Duration) -> Result<(), String> {
+    while part.has_remaining() {
+        if within(limit, stream.write_buf(&mut part)).await? == 0 {
+            return Err("the client takes no more bytes".to_owned());
+        }
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod zstd;
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 
@@ -30,6 +31,12 @@ use crate::wire::record_batch::CodecId;
 
 /// What may come out below this size is never refused for its ratio: honest batches of zeros shrink a thousandfold.
 const RATIO_FREE_BYTES: usize = 4 * 1024 * 1024;
+
+type LevelRange = RangeInclusive<i32>;
+/// zlib's.
+const GZIP_LEVELS: LevelRange = 1..=9;
+/// Kafka's (`compression.zstd.level`), the same as zstd's.
+const ZSTD_LEVELS: LevelRange = -131_072..=22;
 
 /// Bounds of what may come out of [`decompress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,11 +89,11 @@ pub const fn is_available(codec: CodecId) -> bool {
 /// The levels that a codec has, `None` if it has no levels. A level outside is refused by the configuration, never
 /// ignored: lz4's levels 2 to 17 need a compressor that does not exist in pure Rust.
 #[must_use]
-pub const fn supported_levels(codec: CodecId) -> Option<RangeInclusive<i32>> {
+pub const fn supported_levels(codec: CodecId) -> Option<LevelRange> {
     match codec {
         CodecId::None | CodecId::Snappy | CodecId::Lz4 => None,
-        CodecId::Gzip => Some(1..=9),
-        CodecId::Zstd => Some(-131_072..=22),
+        CodecId::Gzip => Some(GZIP_LEVELS),
+        CodecId::Zstd => Some(ZSTD_LEVELS),
     }
 }
 
@@ -96,7 +103,15 @@ pub const fn supported_levels(codec: CodecId) -> Option<RangeInclusive<i32>> {
 /// [`WireError::Codec`] if the codec is not compiled in, lacks the level, or fails; `out` then has its old length.
 pub fn compress(compression: Compression, segments: &[Bytes], out: &mut Vec<u8>) -> Result<(), WireError> {
     let start = out.len();
-    let result = match compression {
+    let result = guarded(codec_of(compression), || pack(compression, segments, out));
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
+}
+
+fn pack(compression: Compression, segments: &[Bytes], out: &mut Vec<u8>) -> Result<(), WireError> {
+    match compression {
         Compression::None => {
             for segment in segments {
                 out.extend_from_slice(segment);
@@ -115,11 +130,7 @@ pub fn compress(compression: Compression, segments: &[Bytes], out: &mut Vec<u8>)
         Compression::Gzip(_) | Compression::Snappy | Compression::Lz4 | Compression::Zstd(_) => {
             Err(not_compiled_in(codec_of(compression)))
         }
-    };
-    if result.is_err() {
-        out.truncate(start);
     }
-    result
 }
 
 /// Unpacks `input`.
@@ -128,7 +139,15 @@ pub fn compress(compression: Compression, segments: &[Bytes], out: &mut Vec<u8>)
 /// [`WireError::Codec`] if the codec is not compiled in, the bytes are not its format, or more would come out than
 /// `limits` allow.
 pub fn decompress(codec: CodecId, input: &[u8], limits: &DecompressionLimits) -> Result<Vec<u8>, WireError> {
+    if input.is_empty() && codec != CodecId::None {
+        // Every format has a header; some decoders take nothing for an empty result.
+        return Err(failed(codec, "no bytes to unpack"));
+    }
     let allowance = limits.allowance(input.len());
+    guarded(codec, || unpack(codec, input, allowance))
+}
+
+fn unpack(codec: CodecId, input: &[u8], allowance: usize) -> Result<Vec<u8>, WireError> {
     match codec {
         CodecId::None if input.len() > allowance => Err(too_large(codec, allowance)),
         CodecId::None => Ok(input.to_vec()),
@@ -143,6 +162,13 @@ pub fn decompress(codec: CodecId, input: &[u8], limits: &DecompressionLimits) ->
         #[allow(unreachable_patterns, reason = "reachable when a codec is compiled out")]
         CodecId::Gzip | CodecId::Snappy | CodecId::Lz4 | CodecId::Zstd => Err(not_compiled_in(codec)),
     }
+}
+
+/// Runs a codec; a panic in it becomes an error. None is known, but some of these crates are young, and what they work
+/// on may come from a stranger. Nothing of ours is left half-done: the caller takes back what was written, and each
+/// codec begins by resetting its context or by taking it out of its place. (With `panic = "abort"` there is no rescue.)
+fn guarded<T>(codec: CodecId, work: impl FnOnce() -> Result<T, WireError>) -> Result<T, WireError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(failed(codec, "the codec panicked")))
 }
 
 /// The segments as one slice; copied only if there are several.

@@ -1,0 +1,11 @@
+//! The first send. Start a broker (`facteur broker`), then `cargo run --example simple`.
+
+use facteur::{Producer, ProducerConfig, Record};
+
+#[tokio::main]
+async fn main() -> Result<(), facteur::Error> {
+    let producer = Producer::new(ProducerConfig::builder("localhost:9092").build()?)?;
+    let report = producer.send_and_wait(Record::to("greetings").key(b"fr").value(b"bonjour")).await?;
+    eprintln!("{}-{}@{:?}", report.topic(), report.partition(), report.offset());
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! `facteur serve`, and `facteur` alone: the lab.
+//!
+//! **Why it prints two commands.** Whoever starts it for the first time should see something happen within ten seconds.
+//! Neighbours: [`crate::lab::running`] is started and stopped here. Not here: what the lab does.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::client::{Client, parse_bootstrap};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output;
+use crate::cli::signals::Signals;
+use crate::lab::environment::{ProducerEnvironment, port_of_aspnetcore_urls};
+use crate::lab::profile::Profile;
+use crate::lab::running::{LabSettings, RunningLab, StartError, StopReport};
+
+/// Flags of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArguments {
+    /// The address of all listeners; only this machine can reach the default.
+    #[arg(long, env = "FACTEUR_LISTEN", default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub listen: IpAddr,
+    /// Port of the façade with profile `java` [default: 18080, or `SERVER_PORT`]; 0 takes any free port, as everywhere.
+    #[arg(long, env = "FACTEUR_JAVA_PORT", value_name = "PORT")]
+    pub java_port: Option<u16>,
+    /// Port of the façade with profile `librdkafka` [default: 18081, or the port in `ASPNETCORE_URLS`].
+    #[arg(long, env = "FACTEUR_LIBRDKAFKA_PORT", value_name = "PORT")]
+    pub librdkafka_port: Option<u16>,
+    /// Port of the embedded broker.
+    #[arg(long, env = "FACTEUR_KAFKA_PORT", default_value_t = 9092, value_name = "PORT")]
+    pub kafka_port: u16,
+    /// Second port of the embedded broker, the course's internal one.
+    #[arg(long, env = "FACTEUR_KAFKA_INTERNAL_PORT", default_value_t = 29092, value_name = "PORT")]
+    pub kafka_internal_port: u16,
+    /// The host name that the embedded broker tells its clients [default: the bound address].
+    #[arg(long, env = "FACTEUR_ADVERTISED_HOST", value_name = "HOST")]
+    pub advertised_host: Option<String>,
+    /// Serve this outside Kafka instead of the embedded broker (HOST:PORT, several with commas).
+    #[arg(long, short = 'b', env = "KAFKA_BOOTSTRAP_SERVERS", value_name = "SERVERS")]
+    pub bootstrap_server: Option<String>,
+    /// The topic of calls that name none; the embedded broker has it from the start.
+    #[arg(long, env = "FACTEUR_TOPIC", default_value = "bhf-transactions", value_name = "TOPIC")]
+    pub topic: String,
+    /// Its partitions.
+    #[arg(long, env = "FACTEUR_PARTITIONS", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=10_000))]
+    pub partitions: i32,
+    /// Send calls at once; further ones are answered 503.
+    #[arg(long, env = "FACTEUR_MAX_CALLS", default_value_t = 1024, value_name = "N")]
+    pub max_calls: u16,
+    /// Print the addresses as one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The addresses, with `--json`.
+#[derive(Debug, Serialize)]
+struct Addresses {
+    status: &'static str,
+    kafka: Vec<String>,
+    java: String,
+    librdkafka: String,
+    topic: String,
+    embedded: bool,
+}
+
+/// Runs until a signal comes.
+///
+/// # Errors
+///
+/// What is wrong with the environment, or which port is taken.
+///
+/// # Cancel safety
+///
+/// Dropping the future stops without draining.
+pub async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
+    let settings = settings(&arguments)?;
+    let mut signals = Signals::listen()?;
+    if !settings.listen.is_loopback() {
+        eprintln!(
+            "facteur: warning: listening on {}: everyone who reaches this machine can write.",
+            settings.listen
+        );
+    }
+    let lab = RunningLab::start(settings).await.map_err(|error| failure(&error))?;
+    announce(&arguments, &lab)?;
+    if lab.broker().is_none() {
+        warn_if_unreachable(lab.bootstrap()).await;
+    }
+    signals.next().await;
+    eprintln!(
+        "facteur: stopping: no new calls; delivering what was accepted (a second Ctrl-C stops at once)."
+    );
+    let report = tokio::select! {
+        report = lab.stop() => report,
+        () = signals.next() => return Err(Failure::new(Exit::Interrupted, "stopped at once; accepted records may be lost")),
+    };
+    say_what_was_lost(&report);
+    Ok(Exit::Ok)
+}
+
+fn settings(arguments: &ServeArguments) -> Result<LabSettings, Failure> {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let environment = ProducerEnvironment::read(lookup).map_err(|error| Failure::usage(error.to_string()))?;
+    let server_port = lookup("SERVER_PORT").map(|value| parse_port("SERVER_PORT", &value)).transpose()?;
+    let urls = lookup("ASPNETCORE_URLS").map(|value| port_of_aspnetcore_urls(&value)).transpose();
+    let urls_port = urls.map_err(|error| Failure::usage(error.to_string()))?;
+    let bootstrap = arguments.bootstrap_server.clone().filter(|text| !text.trim().is_empty());
+    if let Some(bootstrap) = &bootstrap {
+        parse_bootstrap(bootstrap)?;
+    }
+    Ok(LabSettings {
+        listen: arguments.listen,
+        java_port: arguments.java_port.or(server_port).unwrap_or(18_080),
+        librdkafka_port: arguments.librdkafka_port.or(urls_port).unwrap_or(18_081),
+        bootstrap,
+        kafka_ports: vec![arguments.kafka_port, arguments.kafka_internal_port],
+        advertised_host: arguments.advertised_host.clone(),
+        topics: vec![(arguments.topic.clone(), arguments.partitions)],
+        default_topic: arguments.topic.clone(),
+        environment,
+        most_calls: usize::from(arguments.max_calls.max(1)),
+        ..LabSettings::default()
+    })
+}
+
+fn parse_port(variable: &str, value: &str) -> Result<u16, Failure> {
+    value.trim().parse().map_err(|_| {
+        Failure::usage(format!("environment variable {variable} is {value:?}; expected a port from 0 to 65535. Correct it or unset it"))
+    })
+}
+
+fn failure(error: &StartError) -> Failure {
+    let exit = match error {
+        StartError::Port { .. } | StartError::Broker(_) => Exit::CannotConnect,
+        StartError::Producer(_) => Exit::Usage,
+    };
+    Failure::new(exit, error.to_string())
+}
+
+fn announce(arguments: &ServeArguments, lab: &RunningLab) -> Result<(), Failure> {
+    let (java, librdkafka) = (lab.address(Profile::Java), lab.address(Profile::Librdkafka));
+    let kafka: Vec<String> = match lab.broker() {
+        Some(broker) => broker.addresses().iter().map(ToString::to_string).collect(),
+        None => vec![lab.bootstrap().to_owned()],
+    };
+    if arguments.json {
+        return output::json_line(&Addresses {
+            status: "listening",
+            kafka,
+            java: format!("http://{java}"),
+            librdkafka: format!("http://{librdkafka}"),
+            topic: arguments.topic.clone(),
+            embedded: lab.broker().is_some(),
+        });
+    }
+    let (kind, topic, shown) =
+        (if lab.broker().is_some() { "embedded" } else { "outside" }, &arguments.topic, kafka.join(", "));
+    let first = kafka.first().map_or("", String::as_str);
+    let consume = if first == "127.0.0.1:9092" { String::new() } else { format!(" -b {first}") };
+    output::line(&format!(
+        "facteur {version}
+  Kafka ({kind})      {shown}
+  façade, java          http://{java}
+  façade, librdkafka    http://{librdkafka}
+  topic                 {topic}
+
+Try next:
+  curl -X POST 'http://{java}/api/v1/send?mode=idempotent&sendMode=sync&eventId=E-1'
+  facteur consume{consume} -t {topic} --from-beginning -e
+
+Ctrl-C stops it.",
+        version = env!("CARGO_PKG_VERSION"),
+    ))
+}
+
+/// An outside Kafka may come later (D-45), but whoever mistyped its name should hear it now.
+async fn warn_if_unreachable(bootstrap: &str) {
+    if let Err(failure) = Client::connect(bootstrap, Duration::from_secs(3)).await {
+        eprintln!("facteur: warning: {}. Calls are answered 503 until it can be reached.", failure.message);
+    }
+}
+
+fn say_what_was_lost(report: &StopReport) {
+    let records = report.records;
+    eprintln!(
+        "facteur: stopped. While stopping: {} acknowledged, {} rejected, {} unknown.",
+        records.acknowledged, records.rejected, records.unknown
+    );
+    if records.rejected > 0 {
+        eprintln!("facteur: {} accepted records are certainly not in the log.", records.rejected);
+    }
+    if records.unknown > 0 {
+        eprintln!(
+            "facteur: of {} accepted records nobody knows whether they are in the log.",
+            records.unknown
+        );
+    }
+    if !report.all_calls_answered {
+        eprintln!("facteur: some connections were cut before their call was answered.");
+    }
+}

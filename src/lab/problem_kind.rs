@@ -1,0 +1,423 @@
+//! The kinds of problem that the façade answers, one row each: address, HTTP status, and a text in two languages.
+//!
+//! **Why a table.** RFC 9457 wants a stable `type` per kind of problem, with a page behind it. One row serves the
+//! answer's `title`, the advice that ends its `detail`, and the page at `/problems/<name>`. Neighbours:
+//! [`crate::lab::error`] fills the answer in, `routes/problems` shows the pages. Not here: which producer error is
+//! which kind, which is `error`'s.
+
+use axum::http::StatusCode;
+
+use crate::lab::language::Language;
+
+/// A kind of problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each kind's meaning is the text of its row below")]
+pub enum ProblemKind {
+    MissingParameter,
+    InvalidParameter,
+    InvalidQuery,
+    UnknownTopic,
+    RecordTooLarge,
+    BufferFull,
+    NotReady,
+    Overloaded,
+    StatusStoreFull,
+    Draining,
+    DeliveryTimeout,
+    DeliveryUnknown,
+    BrokerRejected,
+    RecordRefused,
+    NotAuthorised,
+    ProducerFatal,
+    UnknownRequest,
+    NotFound,
+    MethodNotAllowed,
+    UriTooLong,
+    BodyTooLarge,
+    BodyTimeout,
+    UnsupportedEncoding,
+    ForeignOrigin,
+    Internal,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    kind: ProblemKind,
+    name: &'static str,
+    status: StatusCode,
+    title: (&'static str, &'static str),
+    advice: (&'static str, &'static str),
+}
+
+const fn row(
+    kind: ProblemKind,
+    name: &'static str,
+    status: StatusCode,
+    title: (&'static str, &'static str),
+    advice: (&'static str, &'static str),
+) -> Row {
+    Row { kind, name, status, title, advice }
+}
+
+const TABLE: &[Row] = {
+    use ProblemKind as K;
+    use StatusCode as S;
+    &[
+        row(
+            K::MissingParameter,
+            "missing-parameter",
+            S::BAD_REQUEST,
+            ("A query parameter is missing", "Un paramètre de requête manque"),
+            (
+                "Add it to the query string and send again.",
+                "Ajoutez-le à la requête (après le « ? ») et renvoyez-la.",
+            ),
+        ),
+        row(
+            K::InvalidParameter,
+            "invalid-parameter",
+            S::BAD_REQUEST,
+            ("A parameter has a value that is not allowed", "Un paramètre a une valeur non admise"),
+            (
+                "Correct it and send again; nothing was written.",
+                "Corrigez-le et renvoyez ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::InvalidQuery,
+            "invalid-query",
+            S::BAD_REQUEST,
+            ("The query string cannot be read", "La requête est illisible"),
+            (
+                "Encode it as a form (%25 for %, %20 or + for a space, UTF-8) and send again; nothing was written.",
+                "Encodez-la comme un formulaire (%25 pour %, %20 ou + pour une espace, UTF-8) et renvoyez ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::UnknownTopic,
+            "unknown-topic",
+            S::NOT_FOUND,
+            ("The topic does not exist", "Le topic n'existe pas"),
+            (
+                "Create it (facteur topics create NAME --partitions 3) or correct the name, then send again; nothing was written.",
+                "Créez-le (facteur topics create NOM --partitions 3) ou corrigez le nom, puis renvoyez ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::RecordTooLarge,
+            "record-too-large",
+            S::PAYLOAD_TOO_LARGE,
+            ("The record is too large", "L'enregistrement est trop grand"),
+            (
+                "Make it smaller, or raise the named limit; it was not written.",
+                "Réduisez-le ou relevez la limite nommée ; il n'a pas été écrit.",
+            ),
+        ),
+        row(
+            K::BufferFull,
+            "buffer-full",
+            S::TOO_MANY_REQUESTS,
+            ("The producer's buffer is full", "Le tampon du producteur est plein"),
+            (
+                "Wait as long as Retry-After says and send again; this record was not accepted, earlier ones are kept.",
+                "Attendez le délai de Retry-After et renvoyez ; cet enregistrement n'a pas été accepté, les précédents sont gardés.",
+            ),
+        ),
+        row(
+            K::NotReady,
+            "not-ready",
+            S::SERVICE_UNAVAILABLE,
+            ("Kafka cannot be reached", "Kafka est injoignable"),
+            (
+                "Check the broker and KAFKA_BOOTSTRAP_SERVERS (GET /readyz tells more), then send again; nothing was written.",
+                "Vérifiez le broker et KAFKA_BOOTSTRAP_SERVERS (GET /readyz en dit plus), puis renvoyez ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::Overloaded,
+            "overloaded",
+            S::SERVICE_UNAVAILABLE,
+            ("Too many calls at once", "Trop d'appels simultanés"),
+            (
+                "Wait as long as Retry-After says and send again; nothing was written.",
+                "Attendez le délai de Retry-After et renvoyez ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::StatusStoreFull,
+            "status-store-full",
+            S::SERVICE_UNAVAILABLE,
+            ("Too many requests are pending", "Trop de requêtes sont en attente"),
+            (
+                "Wait until some of them are delivered, or use sendMode=sync; nothing was written.",
+                "Attendez que certaines soient livrées, ou utilisez sendMode=sync ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::Draining,
+            "draining",
+            S::SERVICE_UNAVAILABLE,
+            ("The service is stopping", "Le service s'arrête"),
+            (
+                "Send again once it is back; nothing was written.",
+                "Renvoyez quand il sera revenu ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::DeliveryTimeout,
+            "delivery-timeout",
+            S::GATEWAY_TIMEOUT,
+            ("The record was not delivered in time", "L'enregistrement n'a pas été livré à temps"),
+            (
+                "It is certainly not in the log: sending it again cannot make a duplicate.",
+                "Il n'est certainement pas dans le log : le renvoyer ne peut pas créer de doublon.",
+            ),
+        ),
+        row(
+            K::DeliveryUnknown,
+            "delivery-unknown",
+            S::GATEWAY_TIMEOUT,
+            ("Nobody knows whether the record was written", "Nul ne sait si l'enregistrement a été écrit"),
+            (
+                "Zero or one copy is in the log. Look there for the eventId before you send it again: a second call may make a duplicate.",
+                "Zéro ou une copie est dans le log. Cherchez-y l'eventId avant de renvoyer : un second appel peut créer un doublon.",
+            ),
+        ),
+        row(
+            K::BrokerRejected,
+            "broker-rejected",
+            S::BAD_GATEWAY,
+            ("Kafka refused the record", "Kafka a refusé l'enregistrement"),
+            (
+                "It is certainly not in the log. kafkaError says why; if it is retriable, send again.",
+                "Il n'est certainement pas dans le log. kafkaError dit pourquoi ; si retriable vaut true, renvoyez.",
+            ),
+        ),
+        row(
+            K::RecordRefused,
+            "record-refused",
+            S::UNPROCESSABLE_ENTITY,
+            ("The record itself is not acceptable", "L'enregistrement lui-même n'est pas acceptable"),
+            ("Change the record; it was not written.", "Modifiez l'enregistrement ; il n'a pas été écrit."),
+        ),
+        row(
+            K::NotAuthorised,
+            "not-authorised",
+            S::FORBIDDEN,
+            ("Kafka does not allow this client to write", "Kafka n'autorise pas ce client à écrire"),
+            (
+                "Ask for the right to write the topic, then send again; nothing was written.",
+                "Demandez le droit d'écrire dans le topic, puis renvoyez ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::ProducerFatal,
+            "producer-fatal",
+            S::INTERNAL_SERVER_ERROR,
+            ("The producer had to give up", "Le producteur a dû abandonner"),
+            (
+                "A new one takes its place for the next call. possiblyWritten says whether this record may be in the log.",
+                "Un nouveau le remplace au prochain appel. possiblyWritten dit si cet enregistrement peut être dans le log.",
+            ),
+        ),
+        row(
+            K::UnknownRequest,
+            "unknown-request",
+            S::NOT_FOUND,
+            ("The requestId is unknown or expired", "Le requestId est inconnu ou expiré"),
+            (
+                "Statuses are kept for at least 60 s up to 100,000 of them, in memory: check the id, or look in the topic for the event.",
+                "Les statuts sont gardés au moins 60 s, jusqu'à 100 000, en mémoire : vérifiez l'identifiant, ou cherchez l'événement dans le topic.",
+            ),
+        ),
+        row(
+            K::NotFound,
+            "not-found",
+            S::NOT_FOUND,
+            ("There is nothing at this address", "Il n'y a rien à cette adresse"),
+            (
+                "Try GET /health, POST /api/v1/send or GET /api/v1/status.",
+                "Essayez GET /health, POST /api/v1/send ou GET /api/v1/status.",
+            ),
+        ),
+        row(
+            K::MethodNotAllowed,
+            "method-not-allowed",
+            S::METHOD_NOT_ALLOWED,
+            ("The address does not answer this method", "Cette adresse ne répond pas à cette méthode"),
+            ("Use the method that the Allow header names.", "Utilisez la méthode que nomme l'en-tête Allow."),
+        ),
+        row(
+            K::UriTooLong,
+            "uri-too-long",
+            S::URI_TOO_LONG,
+            ("The address is too long", "L'adresse est trop longue"),
+            ("Shorten it; nothing was written.", "Raccourcissez-la ; rien n'a été écrit."),
+        ),
+        row(
+            K::BodyTooLarge,
+            "body-too-large",
+            S::PAYLOAD_TOO_LARGE,
+            ("The request's body is too large", "Le corps de la requête est trop grand"),
+            (
+                "All parameters travel in the query string: send no body. Nothing was written.",
+                "Tous les paramètres vont dans la requête : n'envoyez pas de corps. Rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::BodyTimeout,
+            "body-timeout",
+            S::REQUEST_TIMEOUT,
+            ("The request's body came too slowly", "Le corps de la requête est arrivé trop lentement"),
+            (
+                "All parameters travel in the query string: send no body. Nothing was written.",
+                "Tous les paramètres vont dans la requête : n'envoyez pas de corps. Rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::UnsupportedEncoding,
+            "unsupported-encoding",
+            S::UNSUPPORTED_MEDIA_TYPE,
+            ("Compressed requests are not accepted", "Les requêtes compressées ne sont pas acceptées"),
+            (
+                "Send without Content-Encoding; nothing was written.",
+                "Envoyez sans Content-Encoding ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::ForeignOrigin,
+            "foreign-origin",
+            S::FORBIDDEN,
+            ("Calls from other web sites are refused", "Les appels venant d'autres sites sont refusés"),
+            (
+                "Call from the command line, or from a page that this service serves; nothing was written.",
+                "Appelez depuis la ligne de commande, ou depuis une page de ce service ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::Internal,
+            "internal",
+            S::INTERNAL_SERVER_ERROR,
+            ("A defect of ours", "Un défaut de notre part"),
+            (
+                "Please report it with the traceId. It is not known whether the record was written.",
+                "Signalez-le avec le traceId. On ne sait pas si l'enregistrement a été écrit.",
+            ),
+        ),
+    ]
+};
+
+impl ProblemKind {
+    /// Every kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.kind)
+    }
+
+    /// The kind with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        TABLE.iter().find(|row| row.name == name).map(|row| row.kind)
+    }
+
+    /// The last part of its `type`.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The `type` URI, relative to the service.
+    pub fn type_uri(self) -> String {
+        format!("/problems/{}", self.name())
+    }
+
+    /// The HTTP status.
+    pub fn status(self) -> StatusCode {
+        self.row().status
+    }
+
+    /// The `title`.
+    pub fn title(self, language: Language) -> &'static str {
+        let (english, french) = self.row().title;
+        language.pick(english, french)
+    }
+
+    /// What to do now: the end of every `detail`.
+    pub fn advice(self, language: Language) -> &'static str {
+        let (english, french) = self.row().advice;
+        language.pick(english, french)
+    }
+
+    /// Seconds for `Retry-After`, where waiting helps.
+    pub const fn retry_after_seconds(self) -> Option<u32> {
+        match self {
+            Self::BufferFull | Self::Overloaded | Self::StatusStoreFull => Some(1),
+            Self::NotReady | Self::Draining => Some(5),
+            Self::MissingParameter
+            | Self::InvalidParameter
+            | Self::InvalidQuery
+            | Self::UnknownTopic
+            | Self::RecordTooLarge
+            | Self::DeliveryTimeout
+            | Self::DeliveryUnknown
+            | Self::BrokerRejected
+            | Self::RecordRefused
+            | Self::NotAuthorised
+            | Self::ProducerFatal
+            | Self::UnknownRequest
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::UriTooLong
+            | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::UnsupportedEncoding
+            | Self::ForeignOrigin
+            | Self::Internal => None,
+        }
+    }
+
+    #[allow(clippy::expect_used, reason = "a test holds that every kind has a row")]
+    fn row(self) -> &'static Row {
+        TABLE.iter().find(|row| row.kind == self).expect("every kind has a row: see the test below")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A kind without a row would panic while answering; two kinds with one name would share a page.
+    #[test]
+    fn every_kind_has_one_row_with_a_name_of_its_own() {
+        let all = [
+            ProblemKind::MissingParameter,
+            ProblemKind::InvalidParameter,
+            ProblemKind::InvalidQuery,
+            ProblemKind::UnknownTopic,
+            ProblemKind::RecordTooLarge,
+            ProblemKind::BufferFull,
+            ProblemKind::NotReady,
+            ProblemKind::Overloaded,
+            ProblemKind::StatusStoreFull,
+            ProblemKind::Draining,
+            ProblemKind::DeliveryTimeout,
+            ProblemKind::DeliveryUnknown,
+            ProblemKind::BrokerRejected,
+            ProblemKind::RecordRefused,
+            ProblemKind::NotAuthorised,
+            ProblemKind::ProducerFatal,
+            ProblemKind::UnknownRequest,
+            ProblemKind::NotFound,
+            ProblemKind::MethodNotAllowed,
+            ProblemKind::UriTooLong,
+            ProblemKind::BodyTooLarge,
+            ProblemKind::BodyTimeout,
+            ProblemKind::UnsupportedEncoding,
+            ProblemKind::ForeignOrigin,
+            ProblemKind::Internal,
+        ];
+
+        assert_eq!(ProblemKind::all().count(), all.len());
+        for kind in all {
+            assert_eq!(ProblemKind::named(kind.name()), Some(kind));
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! `POST /api/v1/send`: one event becomes one record (spec 1.3, 1.5, D-57, D-58).
+//!
+//! **Why the steps are in this order.** Everything that can be refused is refused before the record is accepted: while
+//! draining, when there are too many calls, for a wrong parameter, an unknown topic, a partition that is not there, a
+//! status store full of pending requests. After acceptance nothing is taken back: when the caller leaves or `timeoutMs`
+//! is over, the record goes on and its status can be asked for (F11, F12). The same `eventId` twice is two records
+//! (D-57). Neighbours: [`crate::lab::send_parameters`], [`crate::lab::producers`], [`crate::lab::status_store`].
+//! Not here: `Idempotency-Key`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::error::Error;
+use crate::lab::app::Facade;
+use crate::lab::clock;
+use crate::lab::dto::{AcceptedAnswer, RecordValue, SendAnswer};
+use crate::lab::error::{Problem, is_fatal_error};
+use crate::lab::language::Language;
+use crate::lab::problem_kind::ProblemKind;
+use crate::lab::producers::{Variant, VariantProducer};
+use crate::lab::profile::Mode;
+use crate::lab::send_parameters::{SendMode, SendParameters};
+use crate::lab::status_store::{Reservation, SharedDelivery};
+use crate::lab::tasks;
+use crate::lab::trace_context::TraceContext;
+use crate::producer::{TopicHandle, TrySendError};
+use crate::record::{Header, Record};
+use crate::runtime::delivery::{Delivery, DeliveryReport};
+use crate::time::Instant;
+
+/// The route.
+pub async fn send(
+    State(facade): State<Arc<Facade>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let call = Call {
+        facade: &facade,
+        language: Language::of(&headers),
+        trace: TraceContext::of(&headers),
+        arrived: clock::now(),
+    };
+    match call.answer(query.as_deref().unwrap_or("")).await {
+        Ok(response) => response,
+        Err(problem) => problem.trace_id(call.trace.trace_id()).into_response(),
+    }
+}
+
+/// One call.
+struct Call<'a> {
+    facade: &'a Facade,
+    language: Language,
+    trace: TraceContext,
+    arrived: Instant,
+}
+
+impl Call<'_> {
+    async fn answer(&self, query: &str) -> Result<Response, Box<Problem>> {
+        let shared = &self.facade.shared;
+        let parameters = SendParameters::parse(query, &shared.default_topic, self.language)?;
+        if shared.is_draining() {
+            let happened = self
+                .language
+                .pick("No new records are accepted.", "Plus aucun enregistrement n'est accepté.");
+            return Err(self.problem(ProblemKind::Draining, happened, &parameters));
+        }
+        let Ok(_permit) = Arc::clone(&shared.calls).try_acquire_owned() else {
+            let happened = self
+                .language
+                .pick("All places for calls are taken.", "Toutes les places d'appel sont prises.");
+            return Err(self.problem(ProblemKind::Overloaded, happened, &parameters));
+        };
+        let variant = self.variant(&parameters);
+        let producer =
+            self.facade.producers.get(variant).map_err(|error| self.failed(&error, &parameters))?;
+        let outcome = self.send(&parameters, &producer).await;
+        if let Err(Failure::Producer(error)) = &outcome
+            && is_fatal_error(error)
+            && !shared.is_draining()
+        {
+            self.facade.producers.replace(variant, &producer);
+        }
+        outcome.map_err(|failure| match failure {
+            Failure::Problem(problem) => problem,
+            Failure::Producer(error) => self.failed(&error, &parameters),
+        })
+    }
+
+    async fn send(
+        &self,
+        parameters: &SendParameters,
+        producer: &VariantProducer,
+    ) -> Result<Response, Failure> {
+        let topic = producer.topic(&parameters.topic).await?;
+        let partition = self.partition(parameters, &topic)?;
+        // A call that may end with 202 needs its status entry before anything is written.
+        let reservation = match (parameters.send_mode, parameters.timeout) {
+            (SendMode::Sync, None) => None,
+            (SendMode::Async, _) | (SendMode::Sync, Some(_)) => Some(self.reserve(parameters)?),
+        };
+        let delivery = self.accept(parameters, &topic, partition).await?;
+        match (parameters.send_mode, reservation) {
+            (SendMode::Sync, None) => Ok(self.delivered(parameters, &delivery.await?)),
+            (SendMode::Sync, Some(reservation)) => {
+                let timeout = parameters.timeout.unwrap_or(Duration::MAX);
+                self.answer_within(timeout, parameters, delivery, reservation).await
+            }
+            (SendMode::Async, Some(reservation)) => {
+                Ok(self.accepted(parameters, SharedDelivery::new(delivery), reservation))
+            }
+            (SendMode::Async, None) => {
+                Err(Failure::Producer(Error::Misuse("an asynchronous call without a status entry")))
+            }
+        }
+    }
+
+    /// The outcome if it comes in time, else 202 and a status to ask for (F12, D-58).
+    async fn answer_within(
+        &self,
+        timeout: Duration,
+        parameters: &SendParameters,
+        delivery: Delivery,
+        reservation: Reservation,
+    ) -> Result<Response, Failure> {
+        let delivery = SharedDelivery::new(delivery);
+        match tokio::time::timeout(timeout, delivery.outcome()).await {
+            Ok(outcome) => Ok(self.delivered(parameters, &outcome?)),
+            Err(_elapsed) => Ok(self.accepted(parameters, delivery, reservation)),
+        }
+    }
+
+    async fn accept(
+        &self,
+        parameters: &SendParameters,
+        topic: &TopicHandle,
+        partition: Option<i32>,
+    ) -> Result<Delivery, Failure> {
+        let value = self.value(parameters)?;
+        let traceparent = self.trace.header();
+        let headers = [
+            Header::new("traceparent", traceparent.as_bytes()),
+            Header::new("producer-mode", parameters.mode.name().as_bytes()),
+            Header::new("send-mode", parameters.send_mode.name().as_bytes()),
+        ];
+        let record = Record {
+            topic: topic.name(),
+            partition,
+            key: parameters.key.as_deref().map(str::as_bytes),
+            value: Some(&value),
+            headers: &headers,
+            timestamp_ms: None,
+        };
+        let sent = match parameters.send_mode {
+            SendMode::Sync => topic.send(record).await,
+            // An asynchronous call does not wait for room: 429 tells the caller to slow down.
+            SendMode::Async => match topic.try_send(record) {
+                Ok(delivery) => Ok(delivery),
+                Err(TrySendError::NotReady) => topic.send(record).await,
+                Err(TrySendError::Full) => return Err(Failure::Problem(self.buffer_full(parameters))),
+                Err(TrySendError::TooLarge(error) | TrySendError::Failed(error)) => Err(error),
+            },
+        };
+        Ok(sent?)
+    }
+
+    /// The record's value: one line of JSON with the eventId in it as it is.
+    fn value(&self, parameters: &SendParameters) -> Result<Vec<u8>, Failure> {
+        let value = RecordValue {
+            event_id: &parameters.event_id,
+            mode: parameters.mode.name(),
+            send_mode: parameters.send_mode.name(),
+            api: "rust",
+            ts: clock::iso_8601(clock::unix_time_ms()),
+            profile: self.facade.profile.name(),
+        };
+        serde_json::to_vec(&value)
+            .map_err(|error| Failure::Producer(Error::InvalidRecord(error.to_string().into())))
+    }
+
+    fn variant(&self, parameters: &SendParameters) -> Variant {
+        let standard = self.facade.producers.standard(parameters.mode);
+        let acks = match parameters.mode {
+            Mode::Plain => parameters.acks.unwrap_or(standard.acks),
+            Mode::Idempotent => standard.acks,
+        };
+        Variant { acks, partitioner: parameters.partitioner.unwrap_or(standard.partitioner), ..standard }
+    }
+
+    fn partition(&self, parameters: &SendParameters, topic: &TopicHandle) -> Result<Option<i32>, Failure> {
+        let count = topic.partition_count();
+        let Some(partition) = parameters.partition else { return Ok(None) };
+        if partition < count {
+            return Ok(Some(partition));
+        }
+        let name = &parameters.topic;
+        let happened = match self.language {
+            Language::English => format!(
+                "Parameter partition is {partition}; topic {name:?} has {count} partitions, 0 to {}.",
+                count - 1
+            ),
+            Language::French => {
+                format!(
+                    "Le paramètre partition vaut {partition} ; le topic {name:?} a {count} partitions, de 0 à {}.",
+                    count - 1
+                )
+            }
+        };
+        let problem =
+            Problem::parameter(ProblemKind::InvalidParameter, self.language, "partition", &happened, &[]);
+        Err(Failure::Problem(Box::new(problem.event_id(Some(&parameters.event_id)))))
+    }
+
+    fn reserve(&self, parameters: &SendParameters) -> Result<Reservation, Failure> {
+        self.facade.shared.statuses.reserve(&parameters.event_id, &parameters.topic).map_err(|_full| {
+            let happened = self
+                .language
+                .pick("Every status entry is pending.", "Toutes les entrées de statut sont en attente.");
+            Failure::Problem(self.problem(ProblemKind::StatusStoreFull, happened, parameters))
+        })
+    }
+
+    fn delivered(&self, parameters: &SendParameters, report: &DeliveryReport) -> Response {
+        let details = report.details();
+        let latency_us = clock::now().since(self.arrived).as_micros();
+        Json(SendAnswer {
+            status: "OK",
+            topic: report.topic().to_owned(),
+            partition: report.partition(),
+            offset: report.offset().unwrap_or(-1),
+            event_id: parameters.event_id.clone(),
+            mode: parameters.mode.name(),
+            send_mode: parameters.send_mode.name(),
+            key: parameters.key.clone(),
+            producer_id: details.producer_id,
+            producer_epoch: details.producer_epoch,
+            base_sequence: details.base_sequence,
+            attempts: details.attempts,
+            deduplicated: details.deduplicated,
+            latency_ms: f64::from(u32::try_from(latency_us).unwrap_or(u32::MAX)) / 1000.0,
+            timestamp: clock::iso_8601(report.timestamp_ms()),
+            trace_id: self.trace.trace_id().to_owned(),
+        })
+        .into_response()
+    }
+
+    fn accepted(
+        &self,
+        parameters: &SendParameters,
+        delivery: SharedDelivery,
+        reservation: Reservation,
+    ) -> Response {
+        let request_id = reservation.id().to_string();
+        // The watcher ends with its delivery, which the producer bounds by `delivery.timeout.ms`.
+        let _watcher = tasks::spawn(reservation.keep(delivery));
+        let location = format!("/api/v1/status?requestId={request_id}");
+        let answer = AcceptedAnswer {
+            status: "ACCEPTED",
+            request_id,
+            event_id: parameters.event_id.clone(),
+            state: "PENDING",
+            mode: parameters.mode.name(),
+            send_mode: parameters.send_mode.name(),
+            topic: parameters.topic.clone(),
+            key: parameters.key.clone(),
+            partition: parameters.partition,
+        };
+        let mut response = (StatusCode::ACCEPTED, Json(answer)).into_response();
+        if let Ok(location) = HeaderValue::from_str(&location) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+    }
+
+    fn buffer_full(&self, parameters: &SendParameters) -> Box<Problem> {
+        let happened = self
+            .language
+            .pick("There is no room for the record now.", "Il n'y a pas de place pour l'enregistrement.");
+        self.problem(ProblemKind::BufferFull, happened, parameters)
+    }
+
+    fn problem(&self, kind: ProblemKind, happened: &str, parameters: &SendParameters) -> Box<Problem> {
+        Box::new(Problem::new(kind, self.language, happened).event_id(Some(&parameters.event_id)))
+    }
+
+    fn failed(&self, error: &Error, parameters: &SendParameters) -> Box<Problem> {
+        Box::new(Problem::of_producer(error, self.language).event_id(Some(&parameters.event_id)))
+    }
+}
+
+/// Why a call did not end well.
+enum Failure {
+    /// The façade's own reason.
+    Problem(Box<Problem>),
+    /// The producer's.
+    Producer(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Producer(error)
+    }
+}

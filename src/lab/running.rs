@@ -1,0 +1,332 @@
+//! Starts the lab and stops it: broker, two ports, four producers.
+//!
+//! **Why the order.** Ports are taken first, so that a busy one is an error before anything else runs; the producers warm
+//! up behind (D-59: connected to the leaders at start), and `/readyz` tells when they are. At the end: not ready, no
+//! new connections, calls in flight up to 5 s, producers up to 5 s, what is left is reported (F14). Neighbours:
+//! `cli::serve` prints and waits for signals; tests start it in process. Not here: signals.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::error::Error;
+use crate::lab::app::{Facade, Shared, router};
+use crate::lab::dto::ProbeCheck;
+use crate::lab::embedded::{EmbeddedBroker, EmbeddedSettings};
+use crate::lab::environment::ProducerEnvironment;
+use crate::lab::producers::Producers;
+use crate::lab::profile::{Mode, Profile};
+use crate::lab::server::{HEADER_TIMEOUT, Server};
+use crate::lab::status_store::CAPACITY;
+use crate::lab::tasks;
+use crate::producer::CloseReport;
+
+/// What a lab needs to know.
+#[derive(Debug, Clone)]
+pub struct LabSettings {
+    /// The address of all listeners.
+    pub listen: IpAddr,
+    /// The port of profile `java`; 0 takes any free one, as everywhere here.
+    pub java_port: u16,
+    /// The port of profile `librdkafka`.
+    pub librdkafka_port: u16,
+    /// An outside Kafka; `None` starts the embedded broker.
+    pub bootstrap: Option<String>,
+    /// The embedded broker's ports; the first one is for clients on this machine.
+    pub kafka_ports: Vec<u16>,
+    /// What the embedded broker tells its clients, instead of the bound address.
+    pub advertised_host: Option<String>,
+    /// Topics that the embedded broker has from the start.
+    pub topics: Vec<(String, i32)>,
+    /// The topic of a call that names none.
+    pub default_topic: String,
+    /// Settings of the producers.
+    pub environment: ProducerEnvironment,
+    /// Send calls at once, over both ports.
+    pub most_calls: usize,
+    /// Status entries (D-64).
+    pub status_capacity: usize,
+    /// Time for a request's head to arrive.
+    pub header_timeout: Duration,
+}
+
+impl Default for LabSettings {
+    fn default() -> Self {
+        Self {
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            java_port: 18_080,
+            librdkafka_port: 18_081,
+            bootstrap: None,
+            kafka_ports: vec![9092, 29_092],
+            advertised_host: None,
+            topics: vec![("bhf-transactions".to_owned(), 3)],
+            default_topic: "bhf-transactions".to_owned(),
+            environment: ProducerEnvironment::default(),
+            most_calls: 1024,
+            status_capacity: CAPACITY,
+            header_timeout: HEADER_TIMEOUT,
+        }
+    }
+}
+
+/// Why the lab did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A port of the façade cannot be listened on.
+    Port {
+        /// What the port is for.
+        profile: Profile,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The embedded broker did not start; its own words.
+    Broker(String),
+    /// The producers' settings are impossible.
+    Producer(Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port { profile, address, source } if source.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "port {} (the façade of profile {profile}, on {address}) is taken by another program. Stop that program \
+                 (another facteur?), or choose another port with --{profile}-port (0 takes any free one)",
+                address.port()
+            ),
+            Self::Port { profile, address, source } => {
+                write!(
+                    f,
+                    "cannot listen on {address} for the façade of profile {profile}: {source}. Check --listen and --{profile}-port"
+                )
+            }
+            Self::Broker(text) => {
+                write!(
+                    f,
+                    "the embedded broker did not start: {text}. Its ports are --kafka-port and --kafka-internal-port"
+                )
+            }
+            Self::Producer(error) => write!(f, "the producers cannot be built: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// What the end of a lab saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopReport {
+    /// What the producers saw while closing.
+    pub records: CloseReport,
+    /// Whether every call in flight was answered.
+    pub all_calls_answered: bool,
+}
+
+/// A lab that runs.
+#[derive(Debug)]
+pub struct RunningLab {
+    facades: Vec<Arc<Facade>>,
+    servers: Vec<Server>,
+    shared: Arc<Shared>,
+    broker: Option<EmbeddedBroker>,
+    bootstrap: String,
+    warm_up: JoinHandle<()>,
+}
+
+impl RunningLab {
+    /// Starts everything; returns when all ports are open.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; nothing runs then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was opened.
+    pub async fn start(settings: LabSettings) -> Result<Self, StartError> {
+        let java = listen(&settings, Profile::Java, settings.java_port).await?;
+        let librdkafka = listen(&settings, Profile::Librdkafka, settings.librdkafka_port).await?;
+        let (broker, bootstrap) = match &settings.bootstrap {
+            Some(bootstrap) => (None, bootstrap.clone()),
+            None => {
+                let broker = EmbeddedBroker::start(EmbeddedSettings::of(&settings))
+                    .await
+                    .map_err(StartError::Broker)?;
+                let bootstrap = broker.bootstrap();
+                (Some(broker), bootstrap)
+            }
+        };
+        let shared = Arc::new(Shared::new(&settings));
+        let mut facades = Vec::new();
+        let mut servers = Vec::new();
+        for (profile, (listener, address)) in [(Profile::Java, java), (Profile::Librdkafka, librdkafka)] {
+            let producers = Producers::new(profile, bootstrap.clone(), settings.environment.clone());
+            for mode in [Mode::Plain, Mode::Idempotent] {
+                producers.get(producers.standard(mode)).map_err(StartError::Producer)?;
+            }
+            let facade = Arc::new(Facade { profile, producers, shared: Arc::clone(&shared) });
+            servers.push(Server::start(
+                listener,
+                address,
+                router(Arc::clone(&facade)),
+                settings.header_timeout,
+            ));
+            facades.push(facade);
+        }
+        // Ends when every producer is ready, or with the lab: `stop` aborts it.
+        let warm_up = tasks::spawn(warm_up(facades.clone()));
+        Ok(Self { facades, servers, shared, broker, bootstrap, warm_up })
+    }
+
+    /// Where a profile's façade listens.
+    ///
+    /// # Panics
+    ///
+    /// Never: both profiles are served from the start.
+    #[allow(clippy::expect_used, reason = "both profiles are served from the start")]
+    pub fn address(&self, profile: Profile) -> SocketAddr {
+        let at = self.facades.iter().position(|facade| facade.profile == profile);
+        at.and_then(|at| self.servers.get(at)).expect("both profiles are served from the start").address()
+    }
+
+    /// What Kafka clients should use.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// The embedded broker, unless an outside Kafka is used.
+    pub const fn broker(&self) -> Option<&EmbeddedBroker> {
+        self.broker.as_ref()
+    }
+
+    /// The state that both ports share.
+    pub const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Waits until the producers are ready.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future only stops waiting.
+    pub async fn ready(&mut self) {
+        drop((&mut self.warm_up).await);
+    }
+
+    /// Drains and stops (spec 5): calls in flight have 5 s, then the producers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves records undelivered; their outcomes are lost.
+    pub async fn stop(self) -> StopReport {
+        self.shared.start_draining();
+        self.warm_up.abort();
+        for server in &self.servers {
+            server.stop_accepting(CALLS_PATIENCE + PRODUCERS_PATIENCE + ANSWERS_PATIENCE);
+        }
+        calls_in_flight_end(&self.shared, CALLS_PATIENCE).await;
+        let facades = self.facades.into_iter();
+        // Ends within the producers' patience; joined below.
+        let closing: Vec<_> = facades
+            .map(|facade| tasks::spawn(async move { facade.producers.close(PRODUCERS_PATIENCE).await }))
+            .collect();
+        let mut records = CloseReport::default();
+        for report in closing {
+            let report = report.await.unwrap_or_default();
+            records.acknowledged += report.acknowledged;
+            records.rejected += report.rejected;
+            records.unknown += report.unknown;
+        }
+        let mut all_calls_answered = true;
+        for server in self.servers {
+            all_calls_answered &= server.stopped().await;
+        }
+        if let Some(broker) = self.broker {
+            broker.stop().await;
+        }
+        StopReport { records, all_calls_answered }
+    }
+}
+
+/// Waits until no send call holds a permit, or the patience is over: closing the producers would cut them short.
+async fn calls_in_flight_end(shared: &Shared, patience: Duration) {
+    let all = u32::try_from(shared.most_calls).unwrap_or(u32::MAX);
+    drop(tokio::time::timeout(patience, shared.calls.acquire_many(all)).await);
+}
+
+async fn listen(
+    settings: &LabSettings,
+    profile: Profile,
+    port: u16,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let address = SocketAddr::new(settings.listen, port);
+    let failed = |source| StartError::Port { profile, address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Until every producer knows its cluster and is connected to the default topic's leaders.
+async fn warm_up(facades: Vec<Arc<Facade>>) {
+    for facade in &facades {
+        for mode in [Mode::Plain, Mode::Idempotent] {
+            facade.shared.set_check(ProbeCheck {
+                name: check_name(facade, mode),
+                ok: false,
+                detail: "starting".to_owned(),
+            });
+        }
+    }
+    let warming: Vec<_> = facades
+        .into_iter()
+        .flat_map(|facade| [(Arc::clone(&facade), Mode::Plain), (facade, Mode::Idempotent)])
+        .map(|(facade, mode)| tasks::spawn(warm_up_one(facade, mode)))
+        .collect();
+    for one in warming {
+        drop(one.await);
+    }
+}
+
+async fn warm_up_one(facade: Arc<Facade>, mode: Mode) {
+    let name = check_name(&facade, mode);
+    while !facade.shared.is_draining() {
+        let outcome = ready(&facade, mode).await;
+        let ok = outcome.is_ok();
+        let detail = match outcome {
+            Ok(detail) => detail,
+            Err(error) => error.to_string(),
+        };
+        facade.shared.set_check(ProbeCheck { name: name.clone(), ok, detail });
+        if ok {
+            return;
+        }
+        tasks::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn ready(facade: &Facade, mode: Mode) -> Result<String, Error> {
+    let producer = facade.producers.get(facade.producers.standard(mode))?;
+    producer.producer().ready(WARM_UP_PATIENCE).await?;
+    // An outside Kafka may not have the course's topic yet; that is a caller's 404, not a reason to be out of service.
+    let topic = &facade.shared.default_topic;
+    Ok(match producer.topic(topic).await {
+        Ok(_handle) => format!("metadata known; connected to the leaders of {topic}"),
+        Err(error) => format!("metadata known; {error}"),
+    })
+}
+
+fn check_name(facade: &Facade, mode: Mode) -> String {
+    format!("producer {} {}", facade.profile, mode.name())
+}
+
+const CALLS_PATIENCE: Duration = Duration::from_secs(5);
+const PRODUCERS_PATIENCE: Duration = Duration::from_secs(5);
+const ANSWERS_PATIENCE: Duration = Duration::from_secs(2);
+const WARM_UP_PATIENCE: Duration = Duration::from_secs(5);

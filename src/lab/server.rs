@@ -1,0 +1,157 @@
+//! Accepts the façade's connections and ends them.
+//!
+//! **Why not `axum::serve`.** It never arms hyper's header timeout, so a client that dribbles its headers holds a
+//! connection for ever (F01). Here every limit is set: headers within 5 s, at most 64 of them in 16 KiB, a bounded number
+//! of connections. Each call runs in a task of its own, so that a caller who leaves does not cancel what was accepted
+//! (F11) and a panic is answered with 500 (F15). Neighbours: [`crate::lab::app`] makes the router,
+//! [`crate::lab::running`] starts and stops this. Not here: limits of single calls, which are [`crate::lab::guard`]'s.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+
+use crate::lab::error::Problem;
+use crate::lab::language::Language;
+use crate::lab::problem_kind::ProblemKind;
+use crate::lab::tasks;
+
+/// Time for a request's head to arrive, and for the next one to begin on a connection that is kept.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections at once, per port.
+pub const MOST_CONNECTIONS: usize = 2048;
+const MOST_HEADERS: usize = 64;
+const LARGEST_HEAD_BYTES: usize = 16 * 1024;
+
+/// A port that is being served.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<Option<Duration>>,
+    accepting: JoinHandle<bool>,
+}
+
+impl Server {
+    /// Serves a listener; [`Self::stop`] ends it.
+    pub fn start(
+        listener: TcpListener,
+        address: SocketAddr,
+        router: Router,
+        header_timeout: Duration,
+    ) -> Self {
+        let (stop, stopping) = watch::channel(None);
+        let accepting = tasks::spawn(accept_until_stopped(listener, router, header_timeout, stopping));
+        Self { address, stop, accepting }
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the listener at once.
+    pub fn stop_accepting(&self, patience: Duration) {
+        self.stop.send_replace(Some(patience));
+    }
+
+    /// Waits until the calls in flight are answered, for as long as [`Self::stop_accepting`] said; whether they were.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the connections to end on their own.
+    pub async fn stopped(self) -> bool {
+        self.accepting.await.unwrap_or(false)
+    }
+}
+
+async fn accept_until_stopped(
+    listener: TcpListener,
+    router: Router,
+    header_timeout: Duration,
+    mut stopping: watch::Receiver<Option<Duration>>,
+) -> bool {
+    let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let patience = loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return false };
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _peer)) => {
+                    let connection = serve_connection(stream, router.clone(), header_timeout, &connections);
+                    // Ends with its connection, which the timeouts and the watcher of the drain bound.
+                    drop(tasks::spawn(async move {
+                        connection.await;
+                        drop(place);
+                    }));
+                }
+                // Out of file descriptors, or a peer that is gone already: neither is a reason to stop.
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tasks::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            patience = stopped(&mut stopping) => break patience,
+        }
+    };
+    drop(listener);
+    tokio::time::timeout(patience, connections.shutdown()).await.is_ok()
+}
+
+async fn stopped(stopping: &mut watch::Receiver<Option<Duration>>) -> Duration {
+    let said = stopping.wait_for(Option::is_some).await.map(|said| *said);
+    said.ok().flatten().unwrap_or(Duration::ZERO)
+}
+
+fn serve_connection(
+    stream: TcpStream,
+    router: Router,
+    header_timeout: Duration,
+    connections: &GracefulShutdown,
+) -> impl Future<Output = ()> + Send + 'static {
+    // Answers are small and written at once: waiting for more would only delay them.
+    drop(stream.set_nodelay(true));
+    let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(LARGEST_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let watched = connections.watch(connection);
+    async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+}
+
+/// Runs a call in a task of its own.
+async fn answer(router: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let language = Language::of(request.headers());
+    // Ends with the call, which its own time limits bound; it outlives a caller who leaves (F11).
+    let call = tasks::spawn(async move { router.oneshot(request.map(Body::new)).await });
+    Ok(match call.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(error) => {
+            tracing::error!(%error, "a call panicked");
+            let happened =
+                language.pick("The call stopped by a defect.", "L'appel s'est arrêté sur un défaut.");
+            Problem::new(ProblemKind::Internal, language, happened).possibly_written().into_response()
+        }
+    })
+}

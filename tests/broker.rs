@@ -1,0 +1,31 @@
+//! The embedded broker as a stranger sees it: bytes on a socket in, bytes out.
+//!
+//! Everything here goes through TCP. The table in `broker/conformance.rs` holds what real brokers answered; it also runs
+//! against a real Kafka when `FACTEUR_KAFKA_BOOTSTRAP` names one. Not here: the state machines' own tests, which stand
+//! beside them in `src/broker`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::doc_markdown,
+    reason = "helpers of tests may panic: it fails the test that called them"
+)]
+
+#[path = "broker/batch.rs"]
+mod batch;
+#[path = "broker/client.rs"]
+mod client;
+#[path = "broker/conformance.rs"]
+mod conformance;
+#[path = "broker/faults.rs"]
+mod faults;
+#[path = "broker/fetching.rs"]
+mod fetching;
+#[path = "broker/hostile.rs"]
+mod hostile;
+#[path = "broker/protocol.rs"]
+mod protocol;
+#[path = "broker/retention.rs"]
+mod retention;

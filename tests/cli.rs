@@ -1,0 +1,368 @@
+//! The binary, as a user runs it: what it prints, and the code it ends with.
+//!
+//! **Why the binary.** Exit codes, stdin, signals and broken pipes are only real from outside. Neighbours: `tests/lab.rs`
+//! for the façade. Not here: terminals and progress bars.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests: a panic is the report"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+/// The binary, without the variables of whoever runs the tests.
+fn facteur(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_facteur"));
+    command.args(arguments);
+    for (name, _) in std::env::vars() {
+        if name.starts_with("KAFKA_")
+            || name.starts_with("FACTEUR_")
+            || name == "SERVER_PORT"
+            || name == "RUST_LOG"
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    facteur(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    let pipes =
+        facteur(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = pipes.unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A `facteur` that runs until it is dropped, and what it said first.
+struct Running {
+    child: Child,
+    addresses: serde_json::Value,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = facteur(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let Ok(addresses) = serde_json::from_str(&line) else {
+            panic!("{line:?} {:?}", child.wait_with_output())
+        };
+        Self { child, addresses }
+    }
+
+    fn broker() -> Self {
+        Self::start(&["broker", "--kafka-port", "0", "--json", "-t", "bhf-transactions:3"])
+    }
+
+    fn lab() -> Self {
+        let free =
+            ["--java-port", "0", "--librdkafka-port", "0", "--kafka-port", "0", "--kafka-internal-port", "0"];
+        Self::start(&[&["--json"], &free[..]].concat())
+    }
+
+    fn kafka(&self) -> &str {
+        self.addresses["kafka"][0].as_str().unwrap()
+    }
+
+    #[cfg(unix)]
+    fn terminate(mut self) -> (i32, String) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let status = self.child.wait().unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (status.code().unwrap_or(-1), said)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A file of this test's own.
+fn file(name: &str, content: &[u8]) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+// The shortest use: what goes in comes out, byte for byte, CRLF, empty lines and a last line without an end included.
+#[test]
+fn lines_that_are_produced_can_be_consumed() {
+    let broker = Running::broker();
+
+    let sent = run_with_input(
+        &["produce", "-b", broker.kafka(), "-t", "bhf-transactions", "-p", "1"],
+        b"a\r\n\nlast \xc3\xa9",
+    );
+    assert_eq!(code(&sent), 0, "{}", stderr(&sent));
+    assert!(
+        stderr(&sent).starts_with("3 records: 3 acknowledged, 0 rejected, 0 unknown, in "),
+        "{}",
+        stderr(&sent)
+    );
+
+    let read = run(&["consume", "-b", broker.kafka(), "-t", "bhf-transactions", "--from-beginning", "-e"]);
+    assert_eq!((code(&read), stdout(&read).as_str()), (0, "a\r\n\nlast é\n"));
+}
+
+// Keys, headers, codecs and modes, read back with the producer's identity.
+#[test]
+fn keys_headers_codecs_and_modes_arrive() {
+    let broker = Running::broker();
+    let to = ["-b", broker.kafka(), "-t", "bhf-transactions"];
+
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let arguments =
+            [&["produce"], &to[..], &["-K", ":", "-H", "n=1", "-z", codec, "-v", "-X", "linger.ms=1"]]
+                .concat();
+        let sent = run_with_input(&arguments, b"k:v\nplain\n");
+        assert_eq!(code(&sent), 0, "{codec}: {}", stderr(&sent));
+        assert!(stdout(&sent).starts_with("stdin, line 1: bhf-transactions-"), "{}", stdout(&sent));
+    }
+    let plain = run_with_input(
+        &[&["produce"], &to[..], &["--mode", "plain", "-k", "fixed", "-p", "0", "--json"]].concat(),
+        b"w\n",
+    );
+    let summary: serde_json::Value = serde_json::from_slice(&plain.stdout).unwrap();
+    assert_eq!((&summary["records"], &summary["acknowledged"]), (&1.into(), &1.into()));
+
+    let format = "%k|%v|%h|%y\\n";
+    let read = run(&[&["consume"], &to[..], &["-o", "beginning", "-e", "-f", format]].concat());
+    let mut lines: Vec<String> = stdout(&read).lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(lines.iter().filter(|line| *line == "k|v|n=1|0").count(), 5, "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| *line == "|plain|n=1|0").count(), 5, "{lines:?}");
+    assert!(lines.contains(&"fixed|w||-1".to_owned()), "{lines:?}");
+    let one = run(&[
+        &["consume"],
+        &to[..],
+        &["-p", "0", "-o", "beginning", "-e", "-c", "1", "--print", "partition,offset"],
+    ]
+    .concat());
+    assert!(stdout(&one).starts_with("Partition:0\tOffset:0\t"), "{}", stdout(&one));
+    assert_eq!(stdout(&one).lines().count(), 1);
+}
+
+// A file larger than every window comes out as it went in, in order within its partition.
+#[test]
+fn a_large_file_arrives_whole_and_in_order() {
+    let broker = Running::broker();
+    let generated = run(&["generate-transactions", "--seed", "7", "--bytes", "8M"]);
+    assert_eq!(generated.stdout, run(&["generate-transactions", "--seed", "7", "--bytes", "8M"]).stdout);
+    let path = file("large.jsonl", &generated.stdout);
+
+    let sent =
+        run(&["produce", "-b", broker.kafka(), "-t", "bhf-transactions", "-p", "2", path.to_str().unwrap()]);
+    let read = run(&["consume", "-b", broker.kafka(), "-t", "bhf-transactions", "--from-beginning", "-e"]);
+
+    drop(std::fs::remove_file(&path));
+    assert_eq!(code(&sent), 0, "{}", stderr(&sent));
+    assert!(
+        read.stdout == generated.stdout,
+        "{} bytes came back of {}",
+        read.stdout.len(),
+        generated.stdout.len()
+    );
+}
+
+// Administration, in the shape that Kafka's own tool has.
+#[test]
+fn topics_are_created_listed_described_and_deleted() {
+    let broker = Running::broker();
+    let topics = |arguments: &[&str]| run(&[&["topics", "-b", broker.kafka()], arguments].concat());
+
+    assert_eq!(stdout(&topics(&["create", "orders", "--partitions", "2"])), "Created topic orders.\n");
+    let again = topics(&["create", "orders"]);
+    assert_eq!(code(&again), 1);
+    assert!(stderr(&again).contains("TOPIC_ALREADY_EXISTS"), "{}", stderr(&again));
+    assert_eq!(code(&topics(&["create", "orders", "--if-not-exists"])), 0);
+    assert_eq!(stdout(&topics(&["list"])), "bhf-transactions\norders\n");
+    let described = stdout(&topics(&["describe", "orders"]));
+    assert!(described.contains("\tPartitionCount: 2\tReplicationFactor: 1\t"), "{described}");
+    assert!(
+        described.contains("\tTopic: orders\tPartition: 1\tLeader: 1\tReplicas: 1\tIsr: 1"),
+        "{described}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_slice(&topics(&["describe", "orders", "--json"]).stdout).unwrap();
+    assert_eq!(json["partitionCount"], 2);
+    assert_eq!(stdout(&topics(&["delete", "orders"])), "Deleted topic orders.\n");
+    assert_eq!(code(&topics(&["describe", "orders"])), 1);
+    assert_eq!(code(&topics(&["delete", "orders"])), 1);
+    assert_eq!(code(&topics(&["delete", "orders", "--if-exists"])), 0);
+}
+
+// Each mistake has the code that the help promises, and a message that names the value and what to do.
+#[test]
+fn mistakes_are_named_and_have_their_exit_codes() {
+    let missing = ["produce", "-t", "t", "/nowhere/at/all"];
+    let cases: &[(&[&str], i32, &[&str])] = &[
+        (&["topics", "list", "-b", "127.0.0.1:1"], 3, &["127.0.0.1:1", "refused", "-b"]),
+        (&["topics", "list", "-b", "no-such-host.invalid:9092"], 3, &["no-such-host.invalid", "resolve"]),
+        (&["topics", "list", "-b", "localhost"], 2, &["localhost", "port"]),
+        (&missing, 2, &["/nowhere/at/all", "Nothing was sent"]),
+        (&["produce", "-t", "t", "/"], 2, &["directory"]),
+        (&["produce", "-t", "t", "-b", "127.0.0.1:1"], 3, &["127.0.0.1:1"]),
+        (&["produce", "-t", "t", "-X", "lingerms=5"], 2, &["lingerms"]),
+        (&["produce", "-t", "t", "-X", "linger"], 2, &["linger", "NAME=VALUE"]),
+        (&["produce", "-t", "t", "-z", "brotli"], 2, &["brotli"]),
+        (&["produce"], 2, &["--topic"]),
+        (&["consume", "-t", "t", "-o", "middle"], 2, &["middle", "beginning"]),
+        (&["consume", "-t", "t", "-f", "%z"], 2, &["%z"]),
+        (&["teleport"], 2, &["teleport"]),
+    ];
+    for (arguments, expected, words) in cases {
+        let output = run(arguments);
+        assert_eq!(code(&output), *expected, "{arguments:?}: {}", stderr(&output));
+        for word in *words {
+            assert!(stderr(&output).contains(word), "{arguments:?} does not say {word}: {}", stderr(&output));
+        }
+    }
+    let broker = Running::broker();
+    let outside =
+        run_with_input(&["produce", "-b", broker.kafka(), "-t", "bhf-transactions", "-p", "9"], b"x\n");
+    assert_eq!(code(&outside), 2, "{}", stderr(&outside));
+    assert!(stderr(&outside).contains("3 partitions"));
+    let unknown = run(&["consume", "-b", broker.kafka(), "-t", "nowhere", "-e"]);
+    assert_eq!(code(&unknown), 1, "{}", stderr(&unknown));
+}
+
+// A record that is too large is rejected by its line; the others go through, and the code says that one is missing.
+#[test]
+fn a_record_that_is_too_large_is_rejected_by_its_line() {
+    let broker = Running::broker();
+    let arguments =
+        ["produce", "-b", broker.kafka(), "-t", "bhf-transactions", "-X", "max.request.size=2000"];
+
+    let sent = run_with_input(&arguments, &[b"a\n", vec![b'x'; 5_000].as_slice(), b"\nb\n"].concat());
+
+    assert_eq!(code(&sent), 4, "{}", stderr(&sent));
+    assert!(stderr(&sent).contains("stdin, line 2:"), "{}", stderr(&sent));
+    assert!(stderr(&sent).contains("3 records: 2 acknowledged, 1 rejected, 0 unknown"), "{}", stderr(&sent));
+}
+
+// No input is no error, and neither is a closed stdin.
+#[test]
+fn an_empty_input_sends_nothing() {
+    let broker = Running::broker();
+
+    let sent = run(&["produce", "-b", broker.kafka(), "-t", "bhf-transactions"]);
+
+    assert_eq!(code(&sent), 0, "{}", stderr(&sent));
+    assert!(stderr(&sent).starts_with("0 records"), "{}", stderr(&sent));
+}
+
+// A reader that leaves early (`| head`) ends the command quietly.
+#[test]
+fn a_broken_pipe_is_no_error() {
+    let mut child = facteur(&["generate-transactions", "--bytes", "1G"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+
+    let output = child.wait_with_output().unwrap();
+
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    assert!(line.starts_with("{\"eventId\":\"TX-0000000001\""), "{line}");
+}
+
+// A wrong variable must stop the start, by name; a busy port too, with the way out.
+#[test]
+fn serve_refuses_wrong_variables_and_busy_ports() {
+    let wrong = facteur(&["serve"]).env("KAFKA_REQUEST_TIMEOUT_MS", "fast").output().unwrap();
+    assert_eq!(code(&wrong), 2);
+    assert!(
+        stderr(&wrong).contains("KAFKA_REQUEST_TIMEOUT_MS") && stderr(&wrong).contains("fast"),
+        "{}",
+        stderr(&wrong)
+    );
+
+    let broker = Running::broker();
+    let port = broker.kafka().rsplit(':').next().unwrap();
+    let others = ["serve", "--java-port", "0", "--librdkafka-port", "0", "--kafka-internal-port", "0"];
+    let busy = run(&[&others[..], &["--kafka-port", port]].concat());
+    assert_eq!(code(&busy), 3, "{}", stderr(&busy));
+    assert!(stderr(&busy).contains(port) && stderr(&busy).contains("--kafka-port"), "{}", stderr(&busy));
+    let busy = run(&[
+        "serve",
+        "--kafka-port",
+        "0",
+        "--kafka-internal-port",
+        "0",
+        "--librdkafka-port",
+        "0",
+        "--java-port",
+        port,
+    ]);
+    assert_eq!(code(&busy), 3, "{}", stderr(&busy));
+    assert!(stderr(&busy).contains(port) && stderr(&busy).contains("--java-port"), "{}", stderr(&busy));
+}
+
+// `facteur` alone is the lab; a signal ends it with what became of the records.
+#[cfg(unix)]
+#[test]
+fn the_lab_starts_alone_and_drains_on_a_signal() {
+    let lab = Running::lab();
+    let java = lab.addresses["java"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let mut stream = std::net::TcpStream::connect(&java).unwrap();
+    let request = "POST /api/v1/send?mode=idempotent&eventId=E-1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains("{\"status\":\"OK\",\"topic\":\"bhf-transactions\",\"partition\":"), "{answer}");
+
+    let (code, said) = lab.terminate();
+
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("0 rejected, 0 unknown"), "{said}");
+}
+
+// An outside Kafka may come later: the lab starts, warns, and answers 503 until then.
+#[test]
+fn an_outside_kafka_that_is_away_is_said_and_not_fatal() {
+    let free = ["--java-port", "0", "--librdkafka-port", "0", "--json", "-b", "127.0.0.1:1"];
+    let mut lab = Running::start(&[&["serve"], &free[..]].concat());
+    assert_eq!(lab.addresses["embedded"], false);
+
+    let mut warning = String::new();
+    BufReader::new(lab.child.stderr.as_mut().unwrap()).read_line(&mut warning).unwrap();
+    let java = lab.addresses["java"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let mut stream = std::net::TcpStream::connect(java).unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+
+    assert!(warning.contains("127.0.0.1:1") && warning.contains("refused"), "{warning}");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+}

@@ -1,0 +1,449 @@
+//! The judge: what was accepted and told, against what is in the log.
+//!
+//! **Why pure functions.** A checker that is wrong makes every run pass. This one takes two lists and returns counts, so
+//! it can be shown hand-written histories, good and bad, in a plain `cargo test`; the same functions then judge runs
+//! against a real Kafka. The checks are Q1 to Q5, Q7, Q8 and Q13 of the reliability contract, with Jepsen's names where
+//! they exist; Q6 (two readers disagree) is [`disagreements`].
+//!
+//! Neighbours: [`crate::workload`] writes histories, [`crate::reader`] reads logs. Not here: whether a finding fails a
+//! test; [`Tally::is_clean`] says what may never happen, the test says how much doubt it allows.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a record is, wherever it is met: carried in its value, so that it can be read back from the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordId(pub u64);
+
+/// What the producer said about a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// In the log, at this offset if the producer knows it.
+    Acknowledged(Option<i64>),
+    /// Certainly not in the log.
+    Rejected,
+    /// Zero or one copy is in the log.
+    Unknown,
+    /// Not accepted by `send`, hence not in the log.
+    Refused,
+    /// No outcome although there should be one by now (Q13).
+    Nothing,
+}
+
+/// One record as it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    pub id: RecordId,
+    /// The partition it was sent to.
+    pub lane: i32,
+    /// Its place among the records of its lane, in the order of `send`.
+    pub index: u32,
+    /// Checksum of everything that must come back unchanged.
+    pub digest: u32,
+    /// Which incident of the run it belongs to, for the report; 0 is "before the first".
+    pub phase: u16,
+    pub told: Told,
+}
+
+/// One record as it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Logged {
+    pub id: RecordId,
+    pub partition: i32,
+    pub offset: i64,
+    pub digest: u32,
+}
+
+/// Counts of one run, or of one phase of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub sent: u64,
+    pub acknowledged: u64,
+    pub rejected: u64,
+    pub unknown: u64,
+    pub refused: u64,
+    /// Q1 `lost-write`: acknowledged and not in the log.
+    pub lost: u64,
+    /// Q2 `duplicate`: copies beyond the first, in whatever partition.
+    pub repeated: u64,
+    /// Q3 `phantom`: rejected or refused, and in the log; or in the log and never sent.
+    pub phantom: u64,
+    /// Q4 `nonmonotonic-send`: behind a record in the log that was sent after it, on the same lane.
+    pub reordered: u64,
+    /// Q5 `wrong-offset`: acknowledged at an offset where it is not, or in another partition than its lane.
+    pub misplaced: u64,
+    /// Q7 `corruption`: found with other bytes than it was sent with.
+    pub corrupted: u64,
+    /// Q8 `silent-gap`: lost, while a later record of the lane is in the log. A subset of `lost`.
+    pub gaps: u64,
+    /// Q13 `stuck`: no outcome.
+    pub stuck: u64,
+}
+
+impl Tally {
+    /// Whether nothing happened that may never happen. Doubt and rejections may.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        [self.lost, self.repeated, self.phantom, self.reordered, self.misplaced, self.corrupted, self.stuck]
+            .iter()
+            .all(|&count| count == 0)
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "sent {}, acknowledged {}, rejected {}, unknown {}, refused {}; lost {} (gaps {}), repeated {}, reordered {}, \
+             phantom {}, misplaced {}, corrupted {}, stuck {}",
+            self.sent,
+            self.acknowledged,
+            self.rejected,
+            self.unknown,
+            self.refused,
+            self.lost,
+            self.gaps,
+            self.repeated,
+            self.reordered,
+            self.phantom,
+            self.misplaced,
+            self.corrupted,
+            self.stuck
+        )
+    }
+}
+
+/// The verdict on one run: all of it, and phase by phase.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    pub total: Tally,
+    pub phases: BTreeMap<u16, Tally>,
+}
+
+impl Verdict {
+    /// One line for the run and one for each phase.
+    #[must_use]
+    pub fn report(&self, run: &str) -> String {
+        let mut text = format!("{run}: {}", self.total);
+        if self.phases.len() > 1 {
+            for (phase, tally) in &self.phases {
+                text.push_str(&format!("\n{run}, incident {phase}: {tally}"));
+            }
+        }
+        text
+    }
+
+    fn count(&mut self, phase: Option<u16>, update: impl Fn(&mut Tally)) {
+        update(&mut self.total);
+        if let Some(phase) = phase {
+            update(self.phases.entry(phase).or_default());
+        }
+    }
+}
+
+/// Judges a run. `history` holds each record once, in the order of `send` within each lane; `log` holds every record of
+/// every partition, in any order.
+///
+/// # Panics
+/// When a record id stands in the history twice: then the workload is broken, not the producer.
+#[must_use]
+pub fn judge(history: &[Sent], log: &[Logged]) -> Verdict {
+    let mut copies: BTreeMap<RecordId, Vec<&Logged>> = BTreeMap::new();
+    for logged in log {
+        copies.entry(logged.id).or_default().push(logged);
+    }
+    for found in copies.values_mut() {
+        found.sort_by_key(|logged| (logged.partition, logged.offset));
+    }
+
+    let mut verdict = Verdict::default();
+    let mut lanes: BTreeMap<i32, Vec<(&Sent, Option<&Logged>)>> = BTreeMap::new();
+    let mut ids = std::collections::BTreeSet::new();
+    for sent in history {
+        assert!(ids.insert(sent.id), "record {:?} was sent twice by the workload", sent.id);
+        let found = copies.remove(&sent.id).unwrap_or_default();
+        judge_record(&mut verdict, sent, &found);
+        lanes.entry(sent.lane).or_default().push((sent, first_on_lane(sent, &found)));
+    }
+    for (_, found) in copies {
+        verdict.count(None, |tally| tally.phantom += found.len() as u64);
+    }
+    for lane in lanes.values_mut() {
+        lane.sort_by_key(|(sent, _)| sent.index);
+        judge_order(&mut verdict, lane);
+        judge_gaps(&mut verdict, lane);
+    }
+    verdict
+}
+
+fn first_on_lane<'a>(sent: &Sent, found: &[&'a Logged]) -> Option<&'a Logged> {
+    found.iter().find(|logged| logged.partition == sent.lane).copied()
+}
+
+/// Everything that can be said about one record without its neighbours.
+fn judge_record(verdict: &mut Verdict, sent: &Sent, found: &[&Logged]) {
+    let phase = Some(sent.phase);
+    let is_in_log = !found.is_empty();
+    verdict.count(phase, |tally| tally.sent += 1);
+    match sent.told {
+        Told::Acknowledged(offset) => {
+            let is_elsewhere = !found.iter().any(|logged| {
+                logged.partition == sent.lane && offset.is_none_or(|told| told == logged.offset)
+            });
+            verdict.count(phase, |tally| {
+                tally.acknowledged += 1;
+                tally.lost += u64::from(!is_in_log);
+                tally.misplaced += u64::from(is_in_log && is_elsewhere);
+            });
+        }
+        Told::Rejected => verdict.count(phase, |tally| {
+            tally.rejected += 1;
+            tally.phantom += u64::from(is_in_log);
+        }),
+        Told::Refused => verdict.count(phase, |tally| {
+            tally.refused += 1;
+            tally.phantom += u64::from(is_in_log);
+        }),
+        Told::Unknown => verdict.count(phase, |tally| tally.unknown += 1),
+        Told::Nothing => verdict.count(phase, |tally| tally.stuck += 1),
+    }
+    let repeats = found.len().saturating_sub(1) as u64;
+    let corrupted = found.iter().filter(|logged| logged.digest != sent.digest).count() as u64;
+    verdict.count(phase, |tally| {
+        tally.repeated += repeats;
+        tally.corrupted += corrupted;
+    });
+}
+
+/// Q4: in the order of `send`, offsets must rise. Each record that is found below the highest so far counts once.
+fn judge_order(verdict: &mut Verdict, lane: &[(&Sent, Option<&Logged>)]) {
+    let mut highest = i64::MIN;
+    for (sent, found) in lane {
+        let Some(logged) = found else { continue };
+        if logged.offset < highest {
+            verdict.count(Some(sent.phase), |tally| tally.reordered += 1);
+        }
+        highest = highest.max(logged.offset);
+    }
+}
+
+/// Q8: acknowledged, missing, and something sent later on the lane is there.
+fn judge_gaps(verdict: &mut Verdict, lane: &[(&Sent, Option<&Logged>)]) {
+    let Some(last) = lane.iter().rposition(|(_, found)| found.is_some()) else { return };
+    for (sent, found) in lane.iter().take(last) {
+        if found.is_none() && matches!(sent.told, Told::Acknowledged(_)) {
+            verdict.count(Some(sent.phase), |tally| tally.gaps += 1);
+        }
+    }
+}
+
+/// Q6: the (partition, offset) at which two readings of one log differ, or that only one of them has.
+#[must_use]
+pub fn disagreements(one: &[Logged], other: &[Logged]) -> Vec<(i32, i64)> {
+    let index = |log: &[Logged]| -> BTreeMap<(i32, i64), (RecordId, u32)> {
+        log.iter().map(|logged| ((logged.partition, logged.offset), (logged.id, logged.digest))).collect()
+    };
+    let (one, other) = (index(one), index(other));
+    let mut places: Vec<_> = one.keys().chain(other.keys()).copied().collect();
+    places.sort_unstable();
+    places.dedup();
+    places.retain(|place| one.get(place) != other.get(place));
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(id: u64, index: u32, told: Told) -> Sent {
+        Sent { id: RecordId(id), lane: 0, index, digest: 7, phase: 0, told }
+    }
+
+    fn logged(id: u64, offset: i64) -> Logged {
+        Logged { id: RecordId(id), partition: 0, offset, digest: 7 }
+    }
+
+    fn acknowledged_three() -> Vec<Sent> {
+        (0..3).map(|i| sent(u64::from(i), i, Told::Acknowledged(Some(i64::from(i))))).collect()
+    }
+
+    fn log_of_three() -> Vec<Logged> {
+        vec![logged(0, 0), logged(1, 1), logged(2, 2)]
+    }
+
+    // The good history: a checker that finds fault with it would be switched off sooner or later.
+    #[test]
+    fn a_history_where_all_is_well_is_clean() {
+        let verdict = judge(&acknowledged_three(), &log_of_three());
+
+        assert_eq!(verdict.total, Tally { sent: 3, acknowledged: 3, ..Tally::default() });
+        assert!(verdict.total.is_clean());
+    }
+
+    // Offsets may have holes (control batches, compaction, other producers): order is about rising, not about adjacency.
+    #[test]
+    fn holes_between_offsets_are_no_finding() {
+        let history =
+            vec![sent(0, 0, Told::Acknowledged(Some(10))), sent(1, 1, Told::Acknowledged(Some(90)))];
+
+        assert!(judge(&history, &[logged(0, 10), logged(1, 90)]).total.is_clean());
+    }
+
+    // Q1 and Q8. Fails if an acknowledged record may be missing without a word.
+    #[test]
+    fn an_acknowledged_record_that_is_missing_is_lost_and_leaves_a_gap() {
+        let mut log = log_of_three();
+        log.remove(1);
+
+        let total = judge(&acknowledged_three(), &log).total;
+        assert_eq!((total.lost, total.gaps), (1, 1));
+        assert!(!total.is_clean());
+    }
+
+    // The tail of a lane can be lost without a gap; it is lost all the same.
+    #[test]
+    fn a_lost_tail_is_lost_without_a_gap() {
+        let mut log = log_of_three();
+        log.pop();
+
+        let total = judge(&acknowledged_three(), &log).total;
+        assert_eq!((total.lost, total.gaps), (1, 0));
+    }
+
+    // Q2. Fails if only neighbours are compared: the copy is far away.
+    #[test]
+    fn the_same_record_at_two_offsets_is_repeated() {
+        let mut log = log_of_three();
+        log.push(logged(0, 900));
+
+        let total = judge(&acknowledged_three(), &log).total;
+        assert_eq!((total.repeated, total.reordered), (1, 0));
+        assert!(!total.is_clean());
+    }
+
+    // Q2 across partitions: a retry that went to another partition is a duplicate too.
+    #[test]
+    fn the_same_record_in_two_partitions_is_repeated() {
+        let mut log = log_of_three();
+        log.push(Logged { partition: 1, ..logged(0, 0) });
+
+        assert_eq!(judge(&acknowledged_three(), &log).total.repeated, 1);
+    }
+
+    // Q3, [OUT-1]. A record that was "certainly not written" must not be there, and neither one that `send` refused.
+    #[test]
+    fn rejected_and_refused_records_in_the_log_are_phantoms() {
+        let history = vec![sent(0, 0, Told::Rejected), sent(1, 1, Told::Refused), sent(2, 2, Told::Rejected)];
+
+        let total = judge(&history, &[logged(0, 0), logged(1, 1)]).total;
+        assert_eq!((total.rejected, total.refused, total.phantom), (2, 1, 2));
+        assert!(!total.is_clean());
+    }
+
+    // Something in the log that nobody sent: the topic was not fresh, or bytes were made up.
+    #[test]
+    fn a_record_that_nobody_sent_is_a_phantom() {
+        let mut log = log_of_three();
+        log.push(logged(77, 3));
+
+        assert_eq!(judge(&acknowledged_three(), &log).total.phantom, 1);
+    }
+
+    // Q4. Offsets 0, 2, 1 for sends 0, 1, 2: the last of them is behind. The told offsets are right, so Q5 is silent.
+    #[test]
+    fn two_records_in_the_wrong_order_are_reordered() {
+        let history = vec![
+            sent(0, 0, Told::Acknowledged(Some(0))),
+            sent(1, 1, Told::Acknowledged(Some(2))),
+            sent(2, 2, Told::Acknowledged(Some(1))),
+        ];
+
+        let total = judge(&history, &[logged(0, 0), logged(2, 1), logged(1, 2)]).total;
+        assert_eq!((total.reordered, total.misplaced), (1, 0));
+        assert!(!total.is_clean());
+    }
+
+    // Q4 covers records in doubt: order is promised for whatever is in the log.
+    #[test]
+    fn a_record_in_doubt_that_landed_behind_its_successor_is_reordered() {
+        let history = vec![sent(0, 0, Told::Unknown), sent(1, 1, Told::Acknowledged(Some(0)))];
+
+        let total = judge(&history, &[logged(1, 0), logged(0, 1)]).total;
+        assert_eq!((total.unknown, total.reordered), (1, 1));
+    }
+
+    // Doubt allows both: in the log once, or not at all. Two copies are too many.
+    #[test]
+    fn a_record_in_doubt_may_be_there_once_or_not_at_all() {
+        let history = vec![sent(0, 0, Told::Unknown), sent(1, 1, Told::Unknown)];
+
+        assert!(judge(&history, &[logged(0, 0)]).total.is_clean());
+        assert_eq!(judge(&history, &[logged(0, 0), logged(0, 5)]).total.repeated, 1);
+    }
+
+    // Q5. The producer must not tell an offset that holds something else, nor a partition.
+    #[test]
+    fn an_acknowledgement_with_the_wrong_place_is_misplaced() {
+        let wrong_offset = vec![sent(0, 0, Told::Acknowledged(Some(5)))];
+        assert_eq!(judge(&wrong_offset, &[logged(0, 0)]).total.misplaced, 1);
+
+        let wrong_partition = vec![sent(0, 0, Told::Acknowledged(None))];
+        let log = [Logged { partition: 3, ..logged(0, 0) }];
+        assert_eq!(judge(&wrong_partition, &log).total.misplaced, 1);
+    }
+
+    // An acknowledgement may come without an offset (a proof by sequence); that alone is no fault.
+    #[test]
+    fn an_acknowledgement_without_an_offset_is_clean() {
+        assert!(judge(&[sent(0, 0, Told::Acknowledged(None))], &[logged(0, 4)]).total.is_clean());
+    }
+
+    // Q7. Deduplication that swallowed other bytes, or a buffer that was reused too early, shows here.
+    #[test]
+    fn a_record_with_other_bytes_is_corrupted() {
+        let log = [Logged { digest: 8, ..logged(0, 0) }];
+
+        assert_eq!(judge(&[sent(0, 0, Told::Acknowledged(Some(0)))], &log).total.corrupted, 1);
+    }
+
+    // Q13, [OUT-5]. A delivery that never resolves is a finding of its own, whatever is in the log.
+    #[test]
+    fn a_record_without_an_outcome_is_stuck() {
+        let total = judge(&[sent(0, 0, Told::Nothing)], &[logged(0, 0)]).total;
+
+        assert_eq!(total.stuck, 1);
+        assert!(!total.is_clean());
+    }
+
+    // Each finding is booked under the incident in whose time the record was sent.
+    #[test]
+    fn findings_are_counted_per_phase() {
+        let mut history = acknowledged_three();
+        history[2].phase = 4;
+        let log = vec![logged(0, 0), logged(1, 1)];
+
+        let verdict = judge(&history, &log);
+        assert_eq!(verdict.phases[&0], Tally { sent: 2, acknowledged: 2, ..Tally::default() });
+        assert_eq!(verdict.phases[&4], Tally { sent: 1, acknowledged: 1, lost: 1, ..Tally::default() });
+        assert_eq!(verdict.report("run").lines().count(), 3);
+    }
+
+    // Q6. Both directions: what differs, and what only one of the readers saw.
+    #[test]
+    fn two_readings_that_differ_disagree_at_a_place() {
+        let one = log_of_three();
+        let mut other = log_of_three();
+        assert!(disagreements(&one, &other).is_empty());
+
+        other[1].digest = 9;
+        other.pop();
+        assert_eq!(disagreements(&one, &other), vec![(0, 1), (0, 2)]);
+    }
+
+    // A broken workload must not pass for a broken producer.
+    #[test]
+    #[should_panic(expected = "sent twice by the workload")]
+    fn a_history_with_an_id_twice_is_refused() {
+        drop(judge(&[sent(0, 0, Told::Unknown), sent(0, 1, Told::Unknown)], &[]));
+    }
+}

@@ -1,0 +1,23 @@
+//! The façade's contract, against the embedded broker in this process, over real sockets on free ports.
+//!
+//! **Why over sockets.** The contract is what `curl` sees: status line, headers, and the bytes of the body. Neighbours:
+//! `tests/cli.rs` runs the binary. Not here: what the producer does on the wire.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests: a panic is the report, and tasks end with the test"
+)]
+
+#[path = "lab/contract.rs"]
+mod contract;
+#[path = "lab/errors.rs"]
+mod errors;
+#[path = "lab/limits.rs"]
+mod limits;
+#[path = "lab/outcomes.rs"]
+mod outcomes;
+#[path = "lab/support.rs"]
+mod support;
