@@ -106,7 +106,14 @@ fn measure_all(options: &Options) -> Outcome<bool> {
     let mut is_met = true;
     println!(
         "{:<38} {:>13} {:>24} {:>8} {:>8} {:>10} {:>10} {:>16}",
-        "", "records/s", "ns CPU/record (range)", "user", "system", "peak RSS", "KiB/batch", "batches/request"
+        "",
+        "records/s",
+        "ns CPU/record (range)",
+        "user",
+        "system",
+        "peak RSS",
+        "KiB/batch",
+        "batches/request"
     );
     for scenario in SCENARIOS {
         if options.only.as_ref().is_some_and(|only| !scenario.name.contains(only.as_str())) {
