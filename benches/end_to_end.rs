@@ -105,8 +105,15 @@ fn options() -> Outcome<Options> {
 fn measure_all(options: &Options) -> Outcome<bool> {
     let mut is_met = true;
     println!(
-        "{:<38} {:>13} {:>24} {:>8} {:>8} {:>10} {:>12}",
-        "", "records/s", "ns CPU/record (range)", "user", "system", "peak RSS", "records/batch"
+        "{:<38} {:>13} {:>24} {:>8} {:>8} {:>10} {:>10} {:>16}",
+        "",
+        "records/s",
+        "ns CPU/record (range)",
+        "user",
+        "system",
+        "peak RSS",
+        "KiB/batch",
+        "batches/request"
     );
     for scenario in SCENARIOS {
         if options.only.as_ref().is_some_and(|only| !scenario.name.contains(only.as_str())) {
@@ -175,7 +182,7 @@ fn measure(scenario: Scenario, options: &Options) -> Outcome<f64> {
         return Err("no rounds".into());
     };
     println!(
-        "{:<38} {:>13.0} {:>8.1} ({:>5.1} - {:>5.1}) {:>8.1} {:>8.1} {:>7.1} MB {:>12.0}",
+        "{:<38} {:>13.0} {:>8.1} ({:>5.1} - {:>5.1}) {:>8.1} {:>8.1} {:>7.1} MB {:>10.0} {:>16.1}",
         scenario.name,
         median.records_per_second,
         median.ns,
@@ -184,7 +191,8 @@ fn measure(scenario: Scenario, options: &Options) -> Outcome<f64> {
         median.user_ns,
         median.system_ns,
         peak as f64 / 1e6,
-        totals.records as f64 / totals.batches as f64,
+        totals.bytes as f64 / 1024.0 / totals.batches as f64,
+        totals.batches as f64 / totals.requests as f64,
     );
     Ok(median.ns)
 }

@@ -258,9 +258,9 @@ impl Producer {
     /// # Errors
     ///
     /// As [`Producer::send`].
-    #[inline]
     pub fn send_blocking(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        block_on(self.send(record))
+        let topic = self.topic_by_name(record.topic)?;
+        Sending { shared: &self.shared, topic: &topic, record: &record, callback: None }.send_blocking()
     }
 
     /// As [`Producer::send_and_wait`], on a thread without a runtime.
@@ -462,9 +462,9 @@ impl TopicHandle {
     /// # Errors
     ///
     /// As [`Producer::send`].
-    #[inline]
     pub fn send_blocking(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        block_on(self.send(record))
+        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }
+            .send_blocking()
     }
 
     /// As [`Producer::send_with_callback`].

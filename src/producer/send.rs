@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorCode};
 use crate::record::Record;
+use crate::runtime::blocking::block_on;
 use crate::runtime::callbacks::{Callback, is_callback_thread};
 use crate::runtime::delivery::Delivery;
 use crate::runtime::lanes::{ChosenBy, Lane, LaneAppend};
@@ -58,16 +59,36 @@ pub(super) struct Sending<'a> {
 
 impl Sending<'_> {
     /// Appends, waiting for metadata and memory within `max.block.ms`.
+    #[inline]
     pub(super) async fn send(&mut self) -> Result<Delivery, Error> {
-        if !is_fine(self.shared, self.record) {
-            return Err(what_is_wrong(self.shared, self.record));
-        }
-        match self.attempt()? {
+        match self.send_at_once()? {
             Attempt::Accepted(delivery) => Ok(delivery),
             blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..)) => {
                 Box::pin(self.send_slowly(blocked)).await
             }
         }
+    }
+
+    /// As [`Self::send`], on this thread: what need not wait never becomes a future.
+    #[inline]
+    pub(super) fn send_blocking(&mut self) -> Result<Delivery, Error> {
+        match self.send_at_once()? {
+            Attempt::Accepted(delivery) => Ok(delivery),
+            blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..)) => self.wait_here(blocked),
+        }
+    }
+
+    #[inline(always)]
+    fn send_at_once(&mut self) -> Result<Attempt, Error> {
+        if !is_fine(self.shared, self.record) {
+            return Err(what_is_wrong(self.shared, self.record));
+        }
+        self.attempt()
+    }
+
+    #[cold]
+    fn wait_here(&mut self, blocked: Attempt) -> Result<Delivery, Error> {
+        block_on(self.send_slowly(blocked))
     }
 
     async fn send_slowly(&mut self, mut blocked: Attempt) -> Result<Delivery, Error> {
@@ -149,7 +170,10 @@ impl Sending<'_> {
         let time = self.shared.environment.shared();
         match lane.append(self.shared, self.record, time, chosen_by, &mut self.callback) {
             LaneAppend::Accepted(delivery, None) => Ok(Attempt::Accepted(delivery)),
-            other => self.append_slowly(lane, choice, chosen_by, other),
+            other @ (LaneAppend::Accepted(..)
+            | LaneAppend::Sealed(_)
+            | LaneAppend::NeedsSegment(_)
+            | LaneAppend::Closed) => self.append_slowly(lane, choice, chosen_by, other),
         }
     }
 
@@ -311,10 +335,10 @@ fn size_bytes(record: &Record<'_>) -> usize {
 
 #[cold]
 fn refused(error: Error) -> TrySendError {
-    match error {
-        Error::RecordTooLarge { .. } => TrySendError::TooLarge(error),
-        other => TrySendError::Failed(other),
+    if matches!(error, Error::RecordTooLarge { .. }) {
+        return TrySendError::TooLarge(error);
     }
+    TrySendError::Failed(error)
 }
 
 #[cold]
