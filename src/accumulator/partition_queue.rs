@@ -236,7 +236,7 @@ impl PartitionQueue {
             };
         }
         if size > open.current.spare_bytes() {
-            let next = (open.current.reserved_bytes() * 2).min(self.limits.largest_segment_bytes);
+            let next = (open.current.capacity_bytes() * 2).min(self.limits.largest_segment_bytes);
             return TryAppend::NeedsSegment(next.max(size));
         }
         let end = open.current.len() + size;
@@ -430,8 +430,8 @@ impl PartitionQueue {
         let open = self.open.take_if(|open| open.record_count > 0)?;
         self.last_batch_bytes = open.body_bytes;
         self.sealed.push_back(Slot::Sealing { number: open.number, created_at: open.created_at });
-        let mut body: Vec<_> = open.filled.into_iter().map(Segment::freeze).collect();
-        body.push(open.current.freeze());
+        let mut body = open.filled;
+        body.push(open.current);
         Some(SealJob {
             number: open.number,
             body,
@@ -469,7 +469,7 @@ impl PartitionQueue {
 /// while the append's atomic operations wait for it; in one go the fetches overlap.
 #[cold]
 fn warm_up(segment: &mut Segment, end: usize) -> usize {
-    let to = end.saturating_add(WARM_AHEAD_BYTES).min(segment.reserved_bytes());
+    let to = end.saturating_add(WARM_AHEAD_BYTES).min(segment.capacity_bytes());
     let buffer = segment.buffer_mut();
     let len = buffer.len();
     if end - len < WARM_AHEAD_BYTES {

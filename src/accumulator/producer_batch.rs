@@ -27,7 +27,7 @@ use crate::wire::record_batch_reader::BatchView;
 /// Implemented by the runtime's pool. The reservation outlives every `Bytes` made from the segment, so a buffer can
 /// never be reused while a socket or an undecided attempt still reads it (K14, the class of CVE-2026-35554).
 pub trait MemoryOwner: Send + Sync + std::fmt::Debug {
-    /// Takes back a buffer whose reservation was `reserved_bytes`.
+    /// Takes back a reservation of `reserved_bytes`, and a buffer to be used again if its capacity is not zero.
     fn give_back(&self, buffer: Vec<u8>, reserved_bytes: usize);
 }
 
@@ -35,8 +35,12 @@ pub trait MemoryOwner: Send + Sync + std::fmt::Debug {
 #[derive(Debug)]
 pub struct Segment {
     buffer: Vec<u8>,
+    capacity_bytes: usize,
+    /// What is charged to `buffer.memory` for it.
     reserved_bytes: usize,
     owner: Option<std::sync::Arc<dyn MemoryOwner>>,
+    /// The buffer is of the pool's making and goes back there.
+    is_pooled: bool,
 }
 
 impl Segment {
@@ -48,13 +52,13 @@ impl Segment {
         reserved_bytes: usize,
         owner: Option<std::sync::Arc<dyn MemoryOwner>>,
     ) -> Self {
-        Self { buffer, reserved_bytes, owner }
+        Self { buffer, capacity_bytes: reserved_bytes, reserved_bytes, owner, is_pooled: true }
     }
 
     /// Bytes that still fit.
     #[must_use]
     pub fn spare_bytes(&self) -> usize {
-        self.reserved_bytes - self.buffer.len()
+        self.capacity_bytes - self.buffer.len()
     }
 
     /// Bytes that are filled.
@@ -65,13 +69,33 @@ impl Segment {
 
     /// The whole capacity.
     #[must_use]
-    pub const fn reserved_bytes(&self) -> usize {
-        self.reserved_bytes
+    pub const fn capacity_bytes(&self) -> usize {
+        self.capacity_bytes
     }
 
     /// The bytes, to be appended to within [`Self::spare_bytes`].
     pub const fn buffer_mut(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
+    }
+
+    /// A segment that no account knows: the parts of a cut batch may exceed `buffer.memory` by that one batch (D-15).
+    #[must_use]
+    pub fn unaccounted(bytes: Vec<u8>) -> Self {
+        Self { capacity_bytes: bytes.len(), buffer: bytes, reserved_bytes: 0, owner: None, is_pooled: false }
+    }
+
+    /// Takes over as much of the reservation of `segments` as `bytes` need; the rest goes back with their buffers, when
+    /// `segments` are dropped (D-33: after compression the difference goes back).
+    #[must_use]
+    pub fn in_place_of(segments: &mut [Self], bytes: Vec<u8>) -> Self {
+        let mut reserved_bytes = 0;
+        for segment in segments.iter_mut() {
+            let taken = segment.reserved_bytes.min(bytes.len() - reserved_bytes);
+            segment.reserved_bytes -= taken;
+            reserved_bytes += taken;
+        }
+        let owner = segments.first().and_then(|segment| segment.owner.clone());
+        Self { capacity_bytes: bytes.len(), buffer: bytes, reserved_bytes, owner, is_pooled: false }
     }
 
     /// Freezes the segment; the reservation goes with the bytes.
@@ -90,7 +114,8 @@ impl AsRef<[u8]> for Segment {
 impl Drop for Segment {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
-            owner.give_back(std::mem::take(&mut self.buffer), self.reserved_bytes);
+            let buffer = if self.is_pooled { std::mem::take(&mut self.buffer) } else { Vec::new() };
+            owner.give_back(buffer, self.reserved_bytes);
         }
     }
 }
@@ -101,7 +126,7 @@ pub struct SealJob {
     /// The batch's number in its lane.
     pub number: BatchNumber,
     /// The records, as appended.
-    pub body: Vec<Bytes>,
+    pub body: Vec<Segment>,
     /// How many records.
     pub record_count: u32,
     /// Timestamp of the first record.
@@ -154,7 +179,7 @@ impl SealJob {
     /// # Errors
     ///
     /// The codec's own failure; the records are certainly not sent then.
-    pub fn run(self) -> Result<SealedBatch, Box<(Self, WireError)>> {
+    pub fn run(mut self) -> Result<SealedBatch, Box<(Self, WireError)>> {
         let mut codec = CodecId::None;
         let mut body = Vec::new();
         if self.compression != Compression::None {
@@ -164,11 +189,12 @@ impl SealJob {
             }
             if out.len() < self.body_bytes {
                 codec = codec_of(self.compression);
-                body.push(Bytes::from(out));
+                out.shrink_to_fit();
+                body.push(Segment::in_place_of(&mut self.body, out).freeze());
             }
         }
         if codec == CodecId::None {
-            body = self.body;
+            body = self.body.into_iter().map(Segment::freeze).collect();
         }
         let summary = BatchSummary {
             codec,
@@ -291,7 +317,7 @@ impl Child {
         let body_bytes = self.body.len();
         let job = SealJob {
             number: parent.number,
-            body: vec![Bytes::from(self.body)],
+            body: vec![Segment::unaccounted(self.body)],
             record_count: self.count,
             base_timestamp_ms: self.base_timestamp_ms,
             max_timestamp_ms: self.max_timestamp_ms,

@@ -47,6 +47,8 @@ enum Attempt {
     Accepted(Delivery),
     NeedsMetadata,
     NeedsMemory(Arc<Lane>, Choice, usize),
+    /// The lane has made no progress and holds its share (D-35).
+    NeedsProgress(Arc<Lane>, Choice, usize),
 }
 
 /// A record on its way in: the topic is known by name, the callback not yet handed over.
@@ -63,7 +65,7 @@ impl Sending<'_> {
     pub(super) async fn send(&mut self) -> Result<Delivery, Error> {
         match self.send_at_once()? {
             Attempt::Accepted(delivery) => Ok(delivery),
-            blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..)) => {
+            blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..)) => {
                 Box::pin(self.send_slowly(blocked)).await
             }
         }
@@ -74,7 +76,9 @@ impl Sending<'_> {
     pub(super) fn send_blocking(&mut self) -> Result<Delivery, Error> {
         match self.send_at_once()? {
             Attempt::Accepted(delivery) => Ok(delivery),
-            blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..)) => self.wait_here(blocked),
+            blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..)) => {
+                self.wait_here(blocked)
+            }
         }
     }
 
@@ -109,6 +113,10 @@ impl Sending<'_> {
                     self.wait_for_memory(&lane, bytes, begun, deadline).await?;
                     blocked = self.append(&lane, choice)?;
                 }
+                Attempt::NeedsProgress(lane, choice, bytes) => {
+                    self.wait_for_progress(&lane, bytes, begun, deadline).await?;
+                    blocked = self.append(&lane, choice)?;
+                }
             }
         }
     }
@@ -131,7 +139,7 @@ impl Sending<'_> {
         match self.attempt().map_err(TrySendError::Failed)? {
             Attempt::Accepted(delivery) => Ok(delivery),
             Attempt::NeedsMetadata => Err(self.not_ready()),
-            Attempt::NeedsMemory(..) => Err(TrySendError::Full),
+            Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..) => Err(TrySendError::Full),
         }
     }
 
@@ -198,14 +206,17 @@ impl Sending<'_> {
                     return Ok(Attempt::Accepted(delivery));
                 }
                 LaneAppend::Sealed(job) => self.shared.seal(lane, *job),
-                LaneAppend::NeedsSegment(bytes) => match self.shared.memory.try_segment(bytes) {
-                    Some(segment) => {
-                        // A new segment is the moment to read the clocks for everybody (D-50).
-                        let time = self.shared.environment.publish();
-                        lane.install(segment, bytes, time.now);
+                LaneAppend::NeedsSegment(bytes) => {
+                    // A new segment is the moment to read the clocks for everybody (D-50).
+                    let now = self.shared.environment.publish().now;
+                    if !lane.account.may_hold(bytes, now, self.shared.config.request_timeout) {
+                        return Ok(Attempt::NeedsProgress(Arc::clone(lane), choice, bytes));
                     }
-                    None => return Ok(Attempt::NeedsMemory(Arc::clone(lane), choice, bytes)),
-                },
+                    match self.shared.memory.try_segment(bytes, &lane.account, now) {
+                        Some(segment) => lane.install(segment, bytes, now),
+                        None => return Ok(Attempt::NeedsMemory(Arc::clone(lane), choice, bytes)),
+                    }
+                }
                 LaneAppend::Closed => return Err(Error::Closed),
             }
             let time = self.shared.environment.shared();
@@ -224,19 +235,46 @@ impl Sending<'_> {
         begun: Instant,
         deadline: Instant,
     ) -> Result<(), Error> {
-        let waiting = self.shared.memory.segment_when_free(bytes);
+        let waiting = self.shared.memory.room_when_free(bytes);
         // The engine sends without lingering while somebody waits.
         self.shared.wake();
         match until(self.shared, deadline, waiting).await {
-            Some(Some(segment)) => {
-                let time = self.shared.environment.publish();
-                lane.install(segment, bytes, time.now);
+            Some(Some(room)) => {
+                let now = self.shared.environment.publish().now;
+                lane.install(room.into_segment(&lane.account, now), bytes, now);
                 Ok(())
             }
             None if self.shared.is_open() => {
                 Err(self.full(bytes, self.shared.environment.now().since(begun)))
             }
             Some(None) | None => Err(Error::Closed),
+        }
+    }
+
+    /// Waits until the lane moves or has given something back; nobody else waits behind it.
+    #[allow(
+        clippy::needless_pass_by_ref_mut,
+        reason = "a shared reference to the callback would make the future not `Send`"
+    )]
+    async fn wait_for_progress(
+        &mut self,
+        lane: &Arc<Lane>,
+        bytes: usize,
+        begun: Instant,
+        deadline: Instant,
+    ) -> Result<(), Error> {
+        loop {
+            let changed = lane.account.changed.notified();
+            let now = self.shared.environment.now();
+            if !self.shared.is_open() {
+                return Err(Error::Closed);
+            }
+            if lane.account.may_hold(bytes, now, self.shared.config.request_timeout) {
+                return Ok(());
+            }
+            if until(self.shared, deadline, changed).await.is_none() {
+                return Err(self.full(bytes, self.shared.environment.now().since(begun)));
+            }
         }
     }
 

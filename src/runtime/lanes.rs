@@ -19,6 +19,7 @@ use crate::identifiers::{BatchNumber, LaneId};
 use crate::record::Record;
 use crate::runtime::callbacks::Callback;
 use crate::runtime::delivery::{BatchCell, Delivery, PendingCallback};
+use crate::runtime::lane_account::LaneAccount;
 use crate::runtime::shared::Shared;
 use crate::time::Instant;
 use crate::wire::WireError;
@@ -75,6 +76,7 @@ pub(crate) struct Lane {
     pub(crate) id: LaneId,
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
+    pub(crate) account: Arc<LaneAccount>,
     state: Mutex<LaneState>,
 }
 
@@ -105,6 +107,7 @@ impl Lane {
         topic: Arc<str>,
         partition: i32,
         limits: QueueLimits,
+        account: Arc<LaneAccount>,
         is_closed: bool,
     ) -> Self {
         let state = LaneState {
@@ -115,7 +118,7 @@ impl Lane {
             accepted: 0,
             sticky_bytes: 0,
         };
-        Self { id, topic, partition, state: Mutex::new(state) }
+        Self { id, topic, partition, account, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, LaneState> {
@@ -270,6 +273,7 @@ impl Lane {
         let Some(cell) = cell else { return };
         let counter = shared.counters.of(&outcome);
         cell.resolve(first, count, outcome, counter);
+        self.account.progressed(shared.environment.shared().now);
         let done = self.lock().take_done();
         for cell in done {
             run_callbacks(shared, &cell);

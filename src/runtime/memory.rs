@@ -13,6 +13,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::accumulator::buffer_memory::{BufferMemory, WaiterId};
 use crate::accumulator::producer_batch::{MemoryOwner, Segment};
+use crate::runtime::lane_account::LaneAccount;
+use crate::time::Instant;
 
 /// Free buffers of one size are kept up to this many.
 const MAX_FREE_PER_SIZE: usize = 64;
@@ -65,7 +67,12 @@ impl Memory {
     }
 
     /// A segment at once, or none if there is no room or others wait.
-    pub(crate) fn try_segment(self: &Arc<Self>, bytes: usize) -> Option<Segment> {
+    pub(crate) fn try_segment(
+        &self,
+        bytes: usize,
+        owner: &Arc<LaneAccount>,
+        now: Instant,
+    ) -> Option<Segment> {
         let buffer = {
             let mut inner = self.lock();
             if !inner.account.try_reserve(bytes) {
@@ -73,14 +80,14 @@ impl Memory {
             }
             inner.reuse(bytes)
         };
-        Some(self.segment(buffer, bytes))
+        Some(segment(buffer, bytes, owner, now))
     }
 
-    /// A segment as soon as there is room, in order of asking; none once closed.
+    /// Room for a segment as soon as there is some, in order of asking; none once closed.
     ///
     /// Cancel safety: dropping the future leaves the queue, or gives back what it had just been given.
-    pub(crate) fn segment_when_free(self: &Arc<Self>, bytes: usize) -> WaitForSegment {
-        WaitForSegment { memory: Arc::clone(self), bytes, waiter: None, is_done: false }
+    pub(crate) fn room_when_free(self: &Arc<Self>, bytes: usize) -> WaitForRoom {
+        WaitForRoom { memory: Arc::clone(self), bytes, waiter: None, is_done: false }
     }
 
     /// Wakes every waiter with a refusal.
@@ -92,12 +99,39 @@ impl Memory {
         };
         wakers.into_iter().for_each(Waker::wake);
     }
+}
 
-    fn segment(self: &Arc<Self>, buffer: Option<Vec<u8>>, bytes: usize) -> Segment {
-        // Allocated outside the lock.
-        let buffer = buffer.unwrap_or_else(|| Vec::with_capacity(bytes));
-        Segment::new(buffer, bytes, Some(Arc::clone(self) as Arc<dyn MemoryOwner>))
+/// Room that was reserved, on its way to becoming a segment. Given back unless it does.
+#[derive(Debug)]
+pub(crate) struct Room {
+    memory: Arc<Memory>,
+    bytes: usize,
+}
+
+impl Room {
+    pub(crate) fn into_segment(self, owner: &Arc<LaneAccount>, now: Instant) -> Segment {
+        let buffer = self.memory.lock().reuse(self.bytes);
+        let made = segment(buffer, self.bytes, owner, now);
+        // The reservation is the segment's now.
+        let mut this = self;
+        this.bytes = 0;
+        made
     }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.memory.give_back(Vec::new(), self.bytes);
+        }
+    }
+}
+
+/// Allocated, if no used buffer was there, outside the lock.
+fn segment(buffer: Option<Vec<u8>>, bytes: usize, owner: &Arc<LaneAccount>, now: Instant) -> Segment {
+    let buffer = buffer.unwrap_or_else(|| Vec::with_capacity(bytes));
+    owner.took(bytes, now);
+    Segment::new(buffer, bytes, Some(Arc::clone(owner) as Arc<dyn MemoryOwner>))
 }
 
 impl Inner {
@@ -130,14 +164,12 @@ impl MemoryOwner for Memory {
             let mut inner = self.lock();
             let woken = inner.give_back(reserved_bytes);
             let held = inner.account.total_bytes() - inner.account.available_bytes();
-            let kept = inner.free.entry(reserved_bytes).or_default().len();
-            if buffer.capacity() == reserved_bytes
-                && kept < MAX_FREE_PER_SIZE
-                && held + inner.free_bytes + reserved_bytes <= self.total_bytes
-            {
+            let size = buffer.capacity();
+            let kept = inner.free.get(&size).map_or(0, Vec::len);
+            if size > 0 && kept < MAX_FREE_PER_SIZE && held + inner.free_bytes + size <= self.total_bytes {
                 buffer.clear();
-                inner.free_bytes += reserved_bytes;
-                inner.free.entry(reserved_bytes).or_default().push(buffer);
+                inner.free_bytes += size;
+                inner.free.entry(size).or_default().push(buffer);
             }
             woken
         };
@@ -147,15 +179,15 @@ impl MemoryOwner for Memory {
 
 /// A place in the queue for memory.
 #[derive(Debug)]
-pub(crate) struct WaitForSegment {
+pub(crate) struct WaitForRoom {
     memory: Arc<Memory>,
     bytes: usize,
     waiter: Option<WaiterId>,
     is_done: bool,
 }
 
-impl Future for WaitForSegment {
-    type Output = Option<Segment>;
+impl Future for WaitForRoom {
+    type Output = Option<Room>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let memory = Arc::clone(&self.memory);
@@ -194,14 +226,13 @@ impl Future for WaitForSegment {
         if !is_served {
             return Poll::Pending;
         }
-        let buffer = inner.reuse(bytes);
         drop(guard);
         self.is_done = true;
-        Poll::Ready(Some(memory.segment(buffer, bytes)))
+        Poll::Ready(Some(Room { memory, bytes }))
     }
 }
 
-impl Drop for WaitForSegment {
+impl Drop for WaitForRoom {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.filter(|_| !self.is_done) else { return };
         let woken = {

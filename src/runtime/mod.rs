@@ -22,6 +22,7 @@ pub mod delivery;
 mod dialer;
 pub(crate) mod driver;
 pub(crate) mod environment;
+pub(crate) mod lane_account;
 pub(crate) mod lane_list;
 pub(crate) mod lanes;
 pub(crate) mod memory;

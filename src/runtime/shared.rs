@@ -18,6 +18,7 @@ use crate::identifiers::LaneId;
 use crate::runtime::callbacks::CallbackQueue;
 use crate::runtime::compression_pool::CompressionPool;
 use crate::runtime::environment::Environment;
+use crate::runtime::lane_account::LaneAccount;
 use crate::runtime::lanes::{Lane, Signal};
 use crate::runtime::memory::Memory;
 use crate::runtime::timers::CallerTimers;
@@ -162,7 +163,8 @@ impl Shared {
         let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
         assert!(lanes.len() == id.index(), "lanes are numbered densely: {} after {}", id, lanes.len());
         let is_closed = self.life.load(Ordering::Acquire) != OPEN;
-        let lane = Arc::new(Lane::new(id, Arc::clone(topic), partition, self.limits, is_closed));
+        let account = LaneAccount::new(Arc::clone(&self.memory));
+        let lane = Arc::new(Lane::new(id, Arc::clone(topic), partition, self.limits, account, is_closed));
         lanes.push(Arc::clone(&lane));
         lane
     }
@@ -190,6 +192,7 @@ impl Shared {
         };
         for lane in lanes {
             lane.close();
+            lane.account.changed.notify_waiters();
         }
         self.memory.close();
         for topic in self.topics.all() {

@@ -1,7 +1,7 @@
 //! Batches and readiness (A1 to A14), and what a batch is (B2 to B4).
 
 use bytes::Bytes;
-use facteur::accumulator::producer_batch::{SealJob, split};
+use facteur::accumulator::producer_batch::{SealJob, Segment, split};
 use facteur::engine::Event;
 use facteur::identifiers::BatchNumber;
 use facteur::time::Instant;
@@ -231,7 +231,7 @@ fn b3_a_cut_keeps_keys_headers_timestamps_and_codec() {
     let body_bytes = body.len();
     let job = SealJob {
         number: BatchNumber(0),
-        body: vec![Bytes::from(body)],
+        body: vec![Segment::unaccounted(body)],
         record_count: 40,
         base_timestamp_ms: 1_000_000,
         max_timestamp_ms: 1_000_290,

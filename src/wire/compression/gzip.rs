@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 
-use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use flate2::{Compress, FlushCompress, Status};
 
@@ -23,7 +22,11 @@ thread_local! {
     static CONTEXT: RefCell<Option<(u8, Compress)>> = const { RefCell::new(None) };
 }
 
-pub(super) fn compress(level: u8, segments: &[Bytes], out: &mut Vec<u8>) -> Result<(), WireError> {
+pub(super) fn compress<S: AsRef<[u8]>>(
+    level: u8,
+    segments: &[S],
+    out: &mut Vec<u8>,
+) -> Result<(), WireError> {
     if !(1..=9).contains(&level) {
         return Err(failed(Gzip, format!("level {level} does not exist, expected 1 to 9")));
     }
@@ -35,7 +38,7 @@ pub(super) fn compress(level: u8, segments: &[Bytes], out: &mut Vec<u8>) -> Resu
             (*context_level, *context) = (level, new_context(level));
         }
         for segment in segments {
-            feed(context, segment, FlushCompress::None, out)?;
+            feed(context, segment.as_ref(), FlushCompress::None, out)?;
         }
         feed(context, &[], FlushCompress::Finish, out)
     })

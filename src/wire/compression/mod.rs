@@ -23,7 +23,6 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::Bytes;
 
 use crate::config::Compression;
 use crate::wire::WireError;
@@ -101,7 +100,11 @@ pub const fn supported_levels(codec: CodecId) -> Option<LevelRange> {
 ///
 /// # Errors
 /// [`WireError::Codec`] if the codec is not compiled in, lacks the level, or fails; `out` then has its old length.
-pub fn compress(compression: Compression, segments: &[Bytes], out: &mut Vec<u8>) -> Result<(), WireError> {
+pub fn compress<S: AsRef<[u8]>>(
+    compression: Compression,
+    segments: &[S],
+    out: &mut Vec<u8>,
+) -> Result<(), WireError> {
     let start = out.len();
     let result = guarded(codec_of(compression), || pack(compression, segments, out));
     if result.is_err() {
@@ -110,11 +113,15 @@ pub fn compress(compression: Compression, segments: &[Bytes], out: &mut Vec<u8>)
     result
 }
 
-fn pack(compression: Compression, segments: &[Bytes], out: &mut Vec<u8>) -> Result<(), WireError> {
+fn pack<S: AsRef<[u8]>>(
+    compression: Compression,
+    segments: &[S],
+    out: &mut Vec<u8>,
+) -> Result<(), WireError> {
     match compression {
         Compression::None => {
             for segment in segments {
-                out.extend_from_slice(segment);
+                out.extend_from_slice(segment.as_ref());
             }
             Ok(())
         }
@@ -176,11 +183,17 @@ fn guarded<T>(codec: CodecId, work: impl FnOnce() -> Result<T, WireError>) -> Re
     not(any(feature = "snappy", feature = "lz4", feature = "zstd")),
     allow(dead_code, reason = "no user")
 )]
-fn contiguous(segments: &[Bytes]) -> Cow<'_, [u8]> {
+fn contiguous<S: AsRef<[u8]>>(segments: &[S]) -> Cow<'_, [u8]> {
     match segments {
         [] => Cow::Borrowed(&[]),
-        [one] => Cow::Borrowed(one),
-        several => Cow::Owned(several.concat()),
+        [one] => Cow::Borrowed(one.as_ref()),
+        several => {
+            let mut whole = Vec::with_capacity(several.iter().map(|segment| segment.as_ref().len()).sum());
+            for segment in several {
+                whole.extend_from_slice(segment.as_ref());
+            }
+            Cow::Owned(whole)
+        }
     }
 }
 
