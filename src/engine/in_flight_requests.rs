@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::identifiers::{BatchNumber, LaneId};
+use crate::identifiers::{BatchNumber, LaneId, TopicId};
 use crate::time::Instant;
 
 /// A batch inside a Produce request.
@@ -16,6 +16,8 @@ pub(crate) struct SentBatch {
     pub(crate) lane: LaneId,
     pub(crate) batch: BatchNumber,
     pub(crate) first_record: u32,
+    /// As it was sent: the topic may have another one by the time of the answer (D-40).
+    pub(crate) topic_id: TopicId,
 }
 
 /// What was asked.

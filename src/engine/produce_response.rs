@@ -34,7 +34,7 @@ impl Engine {
         self.stats.request_latency_sum_us += latency;
         self.stats.request_latency_max_us = self.stats.request_latency_max_us.max(latency);
         for batch in sent {
-            let answer = response.partitions.iter().find(|answer| self.is_for(answer, batch.lane));
+            let answer = response.partitions.iter().find(|answer| self.is_for(answer, batch));
             match answer {
                 Some(answer) => {
                     let is_led = self.apply_leader_hint(batch.lane, answer, &response.node_endpoints);
@@ -53,11 +53,11 @@ impl Engine {
         }
     }
 
-    fn is_for(&self, answer: &PartitionAnswer, lane: LaneId) -> bool {
-        let Some(state) = self.lanes.get(lane.index()) else { return false };
+    fn is_for(&self, answer: &PartitionAnswer, sent: &SentBatch) -> bool {
+        let Some(state) = self.lanes.get(sent.lane.index()) else { return false };
         let same_topic = match &answer.topic {
             TopicRef::Name(name) => **name == *state.topic,
-            TopicRef::Id(id) => *id == self.cluster.topic_id(&state.topic),
+            TopicRef::Id(id) => *id == sent.topic_id,
         };
         same_topic && answer.partition == state.partition
     }

@@ -312,7 +312,12 @@ impl Engine {
                 (topic, id)
             };
             let window = &self.lanes[lane.index()].window[*place].batch;
-            sent.push(SentBatch { lane: *lane, batch: window.number, first_record: window.first_record });
+            sent.push(SentBatch {
+                lane: *lane,
+                batch: window.number,
+                first_record: window.first_record,
+                topic_id: id,
+            });
             match request.iter_mut().find(|(name, ..)| *name == topic) {
                 Some((_, _, partitions)) => partitions.push(batch),
                 None => request.push((topic, id, vec![batch])),

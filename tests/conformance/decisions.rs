@@ -523,10 +523,20 @@ fn d40_a_recreated_topic_gets_nothing_that_was_in_doubt() {
     world.assert_at_rest();
 }
 
-// D-40: the topic is made anew while a batch is on its way. Its answer decides; then the lane is reset.
+// D-40: the topic is made anew while a batch is on its way. Its answer decides, whether it names the topic or the old
+// id; then the lane is reset.
 #[test]
 fn d40_a_batch_on_its_way_during_a_recreation_waits_for_its_answer() {
-    let mut world = World::new();
+    for produce_max in [12, 13] {
+        on_its_way_during_a_recreation(produce_max);
+    }
+}
+
+fn on_its_way_during_a_recreation(produce_max: i16) {
+    let mut world = World::cold(&[], 1, &[1]);
+    world.cluster.produce_max = produce_max;
+    world.want_topic("t");
+    world.advance(1);
     world.open_gate(0);
     let record = world.send(0, "a");
     let request = world.request();
