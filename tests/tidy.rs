@@ -3,6 +3,8 @@
 //! The table below is the picture in `docs/architecture.md`. Arrows point down: a file may name what stands in its own
 //! row or a lower one, and nothing above.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on says why")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

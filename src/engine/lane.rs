@@ -71,6 +71,8 @@ pub(crate) struct WindowBatch {
     pub(crate) last_code: Option<ErrorCode>,
     /// The caller has been told "unknown"; the bytes are still resent for a while (D-5).
     pub(crate) told: bool,
+    /// Its bytes count as held by late resolution (D-34).
+    pub(crate) is_late: bool,
     pub(crate) fate: Fate,
     pub(crate) first_attempt_at: Option<Instant>,
 }
@@ -87,6 +89,7 @@ impl WindowBatch {
             doubt: None,
             last_code: None,
             told: false,
+            is_late: false,
             fate: Fate::Pending,
             first_attempt_at: None,
         }

@@ -75,6 +75,8 @@ pub struct Engine {
     retry_backoff: Backoff,
     reconnect_backoff: Backoff,
     flushes: usize,
+    /// Bytes of batches that are resent although their callers were told "unknown".
+    late_bytes: usize,
     /// Lanes whose queue is not empty.
     queues_in_use: usize,
     memory_is_short: bool,
@@ -109,6 +111,7 @@ impl Engine {
             retry_backoff: Backoff::new(config.retry_backoff, config.retry_backoff_max),
             reconnect_backoff: Backoff::new(config.reconnect_backoff, config.reconnect_backoff_max),
             flushes: 0,
+            late_bytes: 0,
             queues_in_use: 0,
             memory_is_short: false,
             is_closing: false,

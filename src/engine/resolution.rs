@@ -170,14 +170,47 @@ impl Engine {
                 outcome: BatchOutcome::Unknown { cause, attempts },
             });
         }
-        if !is_resent {
+        if is_resent {
+            self.late_bytes += self.lanes[lane.index()].window[place].batch.size_bytes();
+            self.lanes[lane.index()].window[place].is_late = true;
+            self.bound_late_resolution();
+        } else {
             self.abandon(lane, place);
+        }
+    }
+
+    /// D-34: what is resent only for order's sake may hold half of `buffer.memory`; beyond that the oldest is given up.
+    fn bound_late_resolution(&mut self) {
+        while self.late_bytes > self.config.buffer_memory / 2 {
+            let oldest = self
+                .lanes
+                .iter()
+                .enumerate()
+                .flat_map(|(index, lane)| {
+                    let late = lane.window.iter().enumerate().filter(|(_, batch)| batch.is_late);
+                    late.map(move |(place, batch)| (batch.batch.created_at, index, place))
+                })
+                .min();
+            let Some((_, index, place)) = oldest else {
+                debug_assert!(false, "[MEM-1] {} late bytes belong to no batch", self.late_bytes);
+                return;
+            };
+            self.abandon(super::lane_id(index), place);
+        }
+    }
+
+    /// A batch leaves late resolution, whichever way.
+    fn end_late(&mut self, lane: LaneId, place: usize) {
+        let batch = &mut self.lanes[lane.index()].window[place];
+        if std::mem::take(&mut batch.is_late) {
+            self.late_bytes -= batch.batch.size_bytes();
         }
     }
 
     /// The bytes of a batch in doubt, whose caller knows, are not resent any more; the lane needs a new identity.
     pub(super) fn abandon(&mut self, lane: LaneId, place: usize) {
         self.stats.batches_abandoned += 1;
+        self.end_late(lane, place);
         if self.is_observed {
             let batch = self.batch_name(lane, place);
             self.observe(|| Observation::BatchAbandoned { batch });
@@ -196,6 +229,7 @@ impl Engine {
 
     /// The only door to a batch's end: exactly one outcome \[OUT-5\].
     fn resolve(&mut self, lane: LaneId, place: usize, fate: Fate, outcome: BatchOutcome) {
+        self.end_late(lane, place);
         let batch = &mut self.lanes[lane.index()].window[place];
         assert!(
             batch.is_pending(),

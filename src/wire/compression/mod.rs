@@ -23,7 +23,6 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-
 use crate::config::Compression;
 use crate::wire::WireError;
 use crate::wire::record_batch::CodecId;
