@@ -20,6 +20,7 @@ mod conformance {
     mod errors;
     mod expiry;
     mod handle;
+    mod memory;
     mod network;
     mod sequences;
     mod soak;

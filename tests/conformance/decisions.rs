@@ -135,31 +135,6 @@ fn d5_late_resolution_ends_by_abandoning_and_gives_the_memory_back() {
     world.assert_acknowledged(next, Some(0));
 }
 
-// D-34: late resolution may hold half of the buffer; beyond that the oldest is given up, so that live lanes have room.
-// Fails if a dead cluster's leftovers may fill the buffer.
-#[test]
-fn d34_late_resolution_holds_at_most_half_of_the_buffer() {
-    let mut world = World::with(
-        &[("buffer.memory", "8192"), ("max.request.size", "8192"), ("facteur.late.resolution.ms", "60000")],
-        1,
-        &[1, 1],
-    );
-    let large = "x".repeat(3000);
-    let first = world.send(0, &large);
-    world.advance(100);
-    let second = world.send(1, &large);
-    answer_with_code_for(&mut world, 7, 11_000);
-
-    assert!(matches!(world.unknown(first), Cause::DeliveryTimeout { .. }));
-    assert!(matches!(world.unknown(second), Cause::DeliveryTimeout { .. }));
-    assert_eq!(
-        world.engine.stats().batches_abandoned,
-        1,
-        "6 kB are more than half of 8 KiB: the older one goes"
-    );
-    assert!(world.engine.has_late_resolution(), "the younger one is still resent");
-}
-
 // D-5: records that wait behind a late resolution have their own deadlines.
 #[test]
 fn d5_records_behind_a_late_resolution_expire_by_their_own_deadline() {
