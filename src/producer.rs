@@ -1,7 +1,7 @@
 //! The handle users hold: accept, flush, close.
 //!
 //! **Why accepting and delivering are two things.** `send` answers when the record is *accepted*: copied into its
-//! partition's batch, from where it will get exactly one outcome. The [`Delivery`] answers when that outcome is known.
+//! partition's batch, from where it will get exactly one outcome. The [`Delivery`](crate::Delivery) answers when that outcome is known.
 //! The two fail for different reasons, and mixing them up costs either throughput or truth (D-48).
 //!
 //! Neighbours: `runtime::lanes` has the locks, `runtime::driver` the I/O. Not here: anything about sockets or retries.

@@ -30,7 +30,7 @@ pub fn line(text: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 ///
-/// As [`line`].
+/// As [`line()`].
 pub fn json_line<T: Serialize>(value: &T) -> Result<(), Failure> {
     line(&serde_json::to_string(value).map_err(io::Error::other)?)
 }

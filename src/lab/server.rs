@@ -46,7 +46,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves a listener; [`Self::stop`] ends it.
+    /// Serves a listener; `stop` ends it.
     pub fn start(
         listener: TcpListener,
         address: SocketAddr,

@@ -3,7 +3,7 @@
 //! **Why in three steps.** A record is written once, in its final form, into its partition's open batch. Whoever seals
 //! the batch computes the checksum of the body (the records, compressed or not) once. Producer id, epoch and sequence
 //! are known only when the batch is first sent, and they are covered by the same checksum: so the header is made then,
-//! and its CRC joined with the body's ([`crc_of_both`], D-39). The body is never touched again, and every retry sends
+//! and its CRC joined with the body's (`crc_of_both`, D-39). The body is never touched again, and every retry sends
 //! the same bytes.
 //!
 //! ```text
