@@ -33,26 +33,3 @@ impl RequestId {
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=')
 }
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    fn of(text: &str) -> RequestId {
-        let mut headers = HeaderMap::new();
-        headers.insert(REQUEST_ID_HEADER, HeaderValue::from_str(text).unwrap());
-        RequestId::of(&headers)
-    }
-
-    // A caller's id comes back as it is; one that is long or strange would end up in somebody's log line.
-    #[test]
-    fn plain_ids_are_kept_and_strange_ones_replaced() {
-        assert_eq!(of("call-42_a.b:c/d+e=").as_str(), "call-42_a.b:c/d+e=");
-        for strange in ["", "a b", "<script>", "a\"b", &"x".repeat(129)] {
-            let made = of(strange);
-            assert!(Uuid::parse_str(made.as_str()).is_ok(), "{strange:?} became {made:?}");
-        }
-    }
-}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::routing::post;
 use facteur::ErrorCode;
 use facteur::broker::{Fault, FaultAction};
@@ -10,6 +11,7 @@ use facteur::lab::app::{Facade, router};
 use facteur::lab::environment::ProducerEnvironment;
 use facteur::lab::producers::Producers;
 use facteur::lab::profile::Profile;
+use facteur::lab::request_id::{REQUEST_ID_HEADER, RequestId};
 use facteur::lab::running::{LabSettings, RunningLab};
 use facteur::lab::server::{HEADER_TIMEOUT, Server};
 use tokio::net::TcpListener;
@@ -172,4 +174,20 @@ async fn every_answer_has_a_request_id() {
     let strange = call(address, "GET", "/nothing", &["X-Request-Id: <b>bold</b>"]).await;
     assert_eq!(strange.header("x-request-id").map(str::len), Some(36));
     assert_eq!(strange.json()["requestId"].as_str(), strange.header("x-request-id"));
+}
+
+// A caller's id comes back as it is; one that is long or strange would end up in somebody's log line.
+#[test]
+fn plain_request_ids_are_kept_and_strange_ones_replaced() {
+    let of = |text: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID_HEADER, HeaderValue::from_str(text).unwrap());
+        RequestId::of(&headers).as_str().to_owned()
+    };
+
+    assert_eq!(of("call-42_a.b:c/d+e="), "call-42_a.b:c/d+e=");
+    for strange in ["", "a b", "<script>", "a\"b", &"x".repeat(129)] {
+        let made = of(strange);
+        assert!(made != strange && made.len() == 36, "{strange:?} became {made:?}");
+    }
 }
