@@ -6,6 +6,8 @@ use facteur::{Producer, ProducerConfig, Record};
 async fn main() -> Result<(), facteur::Error> {
     let producer = Producer::new(ProducerConfig::builder("localhost:9092").build()?)?;
     let report = producer.send_and_wait(Record::to("greetings").key(b"fr").value(b"bonjour")).await?;
-    eprintln!("{}-{}@{:?}", report.topic(), report.partition(), report.offset());
+    // With acks=0 nobody tells the offset.
+    let offset = report.offset().map_or_else(|| "unknown".to_owned(), |offset| offset.to_string());
+    eprintln!("written to {}, partition {}, offset {offset}", report.topic(), report.partition());
     Ok(())
 }

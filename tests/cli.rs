@@ -14,6 +14,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
+use facteur::ErrorCode;
+use facteur::broker::{Fault, FaultAction};
+use facteur::lab::embedded::{EmbeddedBroker, EmbeddedSettings};
+
 /// The binary, without the variables of whoever runs the tests.
 fn facteur(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_facteur"));
@@ -205,7 +209,10 @@ fn topics_are_created_listed_described_and_deleted() {
     assert_eq!(code(&topics(&["create", "orders", "--if-not-exists"])), 0);
     assert_eq!(stdout(&topics(&["list"])), "bhf-transactions\norders\n");
     let described = stdout(&topics(&["describe", "orders"]));
-    assert!(described.contains("\tPartitionCount: 2\tReplicationFactor: 1\t"), "{described}");
+    assert!(
+        described.contains("\tPartitionCount: 2\tReplicationFactor: 1\n") && !described.contains("Configs"),
+        "{described}"
+    );
     assert!(
         described.contains("\tTopic: orders\tPartition: 1\tLeader: 1\tReplicas: 1\tIsr: 1"),
         "{described}"
@@ -279,6 +286,58 @@ fn an_empty_input_sends_nothing() {
     assert!(stderr(&sent).starts_with("0 records"), "{}", stderr(&sent));
 }
 
+// `<&-` leaves no descriptor at all: no file of ours may take its place, and the user hears why nothing was sent.
+#[cfg(unix)]
+#[test]
+fn a_closed_stdin_sends_nothing_and_says_so() {
+    let broker = Running::broker();
+    let command = format!(
+        "exec '{}' produce -b {} -t bhf-transactions <&-",
+        env!("CARGO_BIN_EXE_facteur"),
+        broker.kafka()
+    );
+
+    let sent = Command::new("sh").args(["-c", &command]).output().unwrap();
+
+    assert_eq!(code(&sent), 0, "{}", stderr(&sent));
+    assert!(stderr(&sent).starts_with("0 records"), "{}", stderr(&sent));
+    assert!(stderr(&sent).contains("stdin is closed"), "{}", stderr(&sent));
+}
+
+// D-58's twin on the command line: when there is no room for max.block.ms the command stops and names the line to go on
+// from; lines before it are counted by what became of them, and the code says that something is missing.
+#[test]
+fn a_full_buffer_stops_produce_and_names_the_place() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let settings = EmbeddedSettings {
+        listeners: vec![("PLAINTEXT", "127.0.0.1:0".parse().unwrap())],
+        advertised_host: None,
+        topics: vec![("bhf-transactions".to_owned(), 1)],
+    };
+    let broker = runtime.block_on(EmbeddedBroker::start(settings)).unwrap();
+    let refusing = FaultAction::AnswerError(ErrorCode::NOT_ENOUGH_REPLICAS);
+    let _armed = broker.handle().faults().arm(Fault::new(0, refusing).count(u32::MAX));
+    let line = vec![b'x'; 4_000];
+    let lines = vec![line; 200].join(&b'\n');
+    let bootstrap = broker.bootstrap();
+    let arguments = ["produce", "-b", &bootstrap, "-t", "bhf-transactions", "-X", "buffer.memory=16384"];
+    let times = ["-X", "max.block.ms=100", "-X", "request.timeout.ms=500", "-X", "delivery.timeout.ms=2000"];
+    let path = file("full.txt", &lines);
+
+    let sent = run(&[&arguments[..], &times, &[path.to_str().unwrap()]].concat());
+
+    drop(std::fs::remove_file(&path));
+    let said = stderr(&sent);
+    assert_eq!(code(&sent), 4, "{said}");
+    let (_, place) = said.split_once(&format!("stopped at {}, line ", path.display())).expect(&said);
+    let line: u64 = place.split(':').next().unwrap().parse().unwrap();
+    assert!((2..200).contains(&line), "{said}");
+    assert!(place.contains("buffer") && place.contains("go on from this line"), "{said}");
+    // The line that found no room is one of the rejected ones, and the lines behind it were never tried.
+    assert!(said.contains(&format!("{line} records: 0 acknowledged, {line} rejected, 0 unknown")), "{said}");
+    runtime.block_on(broker.stop());
+}
+
 // A reader that leaves early (`| head`) ends the command quietly.
 #[test]
 fn a_broken_pipe_is_no_error() {
@@ -346,6 +405,25 @@ fn the_lab_starts_alone_and_drains_on_a_signal() {
 
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("0 rejected, 0 unknown"), "{said}");
+}
+
+// The banner says how long the start took and what to type next; the number itself is the machine's.
+#[test]
+fn the_banner_tells_how_long_the_start_took() {
+    let free =
+        ["--java-port", "0", "--librdkafka-port", "0", "--kafka-port", "0", "--kafka-internal-port", "0"];
+    let mut child = facteur(&free).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+
+    let first = lines.next().unwrap().unwrap();
+    let has_command = lines.any(|line| line.unwrap().contains("curl -X POST 'http://"));
+
+    drop(child.kill());
+    drop(child.wait());
+    let number = first.strip_prefix(concat!("facteur ", env!("CARGO_PKG_VERSION"), ", ready in "));
+    let number = number.and_then(|rest| rest.strip_suffix(" ms"));
+    assert!(number.is_some_and(|number| number.parse::<u64>().is_ok()), "{first}");
+    assert!(has_command);
 }
 
 // An outside Kafka may come later: the lab starts, warns, and answers 503 until then.

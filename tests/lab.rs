@@ -19,5 +19,7 @@ mod errors;
 mod limits;
 #[path = "lab/outcomes.rs"]
 mod outcomes;
+#[path = "lab/patience.rs"]
+mod patience;
 #[path = "lab/support.rs"]
 mod support;

@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cli::exit::{Exit, Failure};
+use crate::lab::clock;
 
 /// A Kafka producer, a broker and a lab in one program.
 #[derive(Debug, Parser)]
@@ -68,6 +69,8 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
+    // The banner of `serve` tells how long the start took, from here.
+    let _beginning = clock::now();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {

@@ -161,6 +161,9 @@ pub async fn run(arguments: ProduceArguments) -> Result<Exit, Failure> {
     let tally = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if !arguments.quiet {
         tally.print_summary(began, clock::now(), arguments.producer.is_unconfirmed())?;
+        if tally.records() == 0 && !stop.load(Ordering::Acquire) && !arguments.json {
+            eprintln!("facteur: there was no line to send: the input is empty, or stdin is closed.");
+        }
     }
     // After a signal the reader may still wait for a line that never comes.
     let read = if stop.load(Ordering::Acquire) { Ok(()) } else { read.await.unwrap_or(Ok(())) };
@@ -246,7 +249,8 @@ impl Reading {
             if let Some(error) = fatal {
                 let place = format!("{}, line {}", input.name(), input.line_number());
                 let message = format!(
-                    "stopped at {place}: {error}. The lines before it were sent, this one and the rest were not"
+                    "stopped at {place}: {error}. The lines before it were accepted (the counts tell what became of \
+                     them); this one and the rest were not: go on from this line"
                 );
                 return Err(Failure { message, ..Failure::from(error) });
             }

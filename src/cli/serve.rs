@@ -13,9 +13,11 @@ use crate::cli::client::{Client, parse_bootstrap};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::cli::signals::Signals;
+use crate::lab::clock;
 use crate::lab::environment::{ProducerEnvironment, port_of_aspnetcore_urls};
 use crate::lab::profile::Profile;
 use crate::lab::running::{LabSettings, RunningLab, StartError, StopReport};
+use crate::lab::tasks;
 
 /// Flags of `serve`.
 #[derive(Debug, Clone, Args)]
@@ -64,6 +66,11 @@ struct Addresses {
     librdkafka: String,
     topic: String,
     embedded: bool,
+    /// Whether the producers are connected.
+    ready: bool,
+    /// From the start of the process to this line.
+    #[serde(rename = "startMs")]
+    start_ms: u128,
 }
 
 /// Runs until a signal comes.
@@ -84,8 +91,14 @@ pub async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
             settings.listen
         );
     }
-    let lab = RunningLab::start(settings).await.map_err(|error| failure(&error))?;
-    announce(&arguments, &lab)?;
+    let mut lab = RunningLab::start(settings).await.map_err(|error| failure(&error))?;
+    // Without the embedded broker readiness depends on others: the addresses are told at once.
+    let is_ready = lab.broker().is_some()
+        && tokio::select! {
+            () = lab.ready() => true,
+            () = tasks::sleep(READY_PATIENCE) => false,
+        };
+    announce(&arguments, &lab, is_ready)?;
     if lab.broker().is_none() {
         warn_if_unreachable(lab.bootstrap()).await;
     }
@@ -140,12 +153,13 @@ fn failure(error: &StartError) -> Failure {
     Failure::new(exit, error.to_string())
 }
 
-fn announce(arguments: &ServeArguments, lab: &RunningLab) -> Result<(), Failure> {
+fn announce(arguments: &ServeArguments, lab: &RunningLab, is_ready: bool) -> Result<(), Failure> {
     let (java, librdkafka) = (lab.address(Profile::Java), lab.address(Profile::Librdkafka));
     let kafka: Vec<String> = match lab.broker() {
         Some(broker) => broker.addresses().iter().map(ToString::to_string).collect(),
         None => vec![lab.bootstrap().to_owned()],
     };
+    let start_ms = clock::since_start().as_millis();
     if arguments.json {
         return output::json_line(&Addresses {
             status: "listening",
@@ -154,6 +168,8 @@ fn announce(arguments: &ServeArguments, lab: &RunningLab) -> Result<(), Failure>
             librdkafka: format!("http://{librdkafka}"),
             topic: arguments.topic.clone(),
             embedded: lab.broker().is_some(),
+            ready: is_ready,
+            start_ms,
         });
     }
     let (kind, topic, shown) =
@@ -161,7 +177,7 @@ fn announce(arguments: &ServeArguments, lab: &RunningLab) -> Result<(), Failure>
     let first = kafka.first().map_or("", String::as_str);
     let consume = if first == "127.0.0.1:9092" { String::new() } else { format!(" -b {first}") };
     output::line(&format!(
-        "facteur {version}
+        "facteur {version}, {state} {start_ms} ms
   Kafka ({kind})      {shown}
   façade, java          http://{java}
   façade, librdkafka    http://{librdkafka}
@@ -173,6 +189,7 @@ Try next:
 
 Ctrl-C stops it.",
         version = env!("CARGO_PKG_VERSION"),
+        state = if is_ready { "ready in" } else { "producers not ready yet (GET /readyz); listening after" },
     ))
 }
 
@@ -202,3 +219,6 @@ fn say_what_was_lost(report: &StopReport) {
         eprintln!("facteur: some connections were cut before their call was answered.");
     }
 }
+
+/// An embedded broker takes milliseconds; this is for a machine that is very busy.
+const READY_PATIENCE: Duration = Duration::from_secs(5);

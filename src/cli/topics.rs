@@ -274,7 +274,7 @@ fn partition_line(partition: &Partition) -> PartitionLine {
 fn print_topic(topic: &Topic) -> Result<(), Failure> {
     let id = if topic.id.is_known() { base64_url(topic.id) } else { "unknown".to_owned() };
     output::line(&format!(
-        "Topic: {}\tTopicId: {id}\tPartitionCount: {}\tReplicationFactor: {}\tConfigs: ",
+        "Topic: {}\tTopicId: {id}\tPartitionCount: {}\tReplicationFactor: {}",
         topic.name,
         topic.partitions.len(),
         replication_factor(topic)

@@ -32,6 +32,11 @@ pub fn now() -> Instant {
     Instant::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// How long ago [`now`] was called first: the process's age, for whoever calls it at the start of `main`.
+pub fn since_start() -> Duration {
+    now().since(Instant::from_nanos(0))
+}
+
 /// `2026-02-03T04:05:06.789Z` for milliseconds since the Unix epoch.
 pub fn iso_8601(timestamp_ms: i64) -> String {
     let days = timestamp_ms.div_euclid(MS_PER_DAY);

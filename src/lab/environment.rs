@@ -45,6 +45,10 @@ pub struct ProducerEnvironment {
     pub retries: u64,
     /// `KAFKA_LINGER_MS`.
     pub linger_ms: u64,
+    /// `KAFKA_BUFFER_MEMORY`: bytes of each producer's buffer; a small one shows 429.
+    pub buffer_memory_bytes: u64,
+    /// `KAFKA_MAX_BLOCK_MS`: how long a synchronous call waits for metadata or room.
+    pub max_block_ms: u64,
     /// `KAFKA_ACKS_PLAIN`: acks of mode `plain`.
     pub acks_plain: Acks,
     /// `KAFKA_ADDRESS_MAP`: `from=to` pairs for dialling advertised addresses.
@@ -60,6 +64,8 @@ impl Default for ProducerEnvironment {
             retry_backoff_ms: 100,
             retries: 10,
             linger_ms: 0,
+            buffer_memory_bytes: 32 * 1024 * 1024,
+            max_block_ms: 10_000,
             acks_plain: Acks::Leader,
             address_map: None,
         }
@@ -82,6 +88,8 @@ impl ProducerEnvironment {
             retry_backoff_ms: number("KAFKA_RETRY_BACKOFF_MS", standard.retry_backoff_ms)?,
             retries: number("KAFKA_RETRIES", standard.retries)?,
             linger_ms: number("KAFKA_LINGER_MS", standard.linger_ms)?,
+            buffer_memory_bytes: number("KAFKA_BUFFER_MEMORY", standard.buffer_memory_bytes)?,
+            max_block_ms: number("KAFKA_MAX_BLOCK_MS", standard.max_block_ms)?,
             acks_plain: acks("KAFKA_ACKS_PLAIN", lookup("KAFKA_ACKS_PLAIN"))?,
             address_map: lookup("KAFKA_ADDRESS_MAP").filter(|text| !text.trim().is_empty()),
         };
@@ -195,6 +203,8 @@ mod tests {
             "KAFKA_RETRY_BACKOFF_MS",
             "KAFKA_RETRIES",
             "KAFKA_LINGER_MS",
+            "KAFKA_BUFFER_MEMORY",
+            "KAFKA_MAX_BLOCK_MS",
             "KAFKA_ACKS_PLAIN",
         ] {
             for value in ["fast", "-5", "1.5", "", "99999999999"] {

@@ -6,6 +6,7 @@
 //! success shapes, which are [`crate::lab::dto`]'s.
 
 use axum::Json;
+use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -136,6 +137,18 @@ impl Problem {
         self
     }
 
+    /// Gives a problem on its way out the ids that its route did not know; other answers pass as they are.
+    pub fn complete(mut response: Response, request_id: &str, trace_id: &str) -> Response {
+        let Some(mut problem) = response.extensions_mut().remove::<Self>() else { return response };
+        problem.request_id.get_or_insert_with(|| request_id.to_owned());
+        problem.trace_id.get_or_insert_with(|| trace_id.to_owned());
+        if let Ok(text) = serde_json::to_vec(&problem) {
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            *response.body_mut() = Body::from(text);
+        }
+        response
+    }
+
     /// Its kind.
     pub const fn kind(&self) -> ProblemKind {
         self.kind
@@ -145,7 +158,9 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (kind, language) = (self.kind, self.language);
-        let mut response = (kind.status(), Json(self)).into_response();
+        let mut response = (kind.status(), Json(&self)).into_response();
+        // For `complete`, which knows the ids of every call.
+        response.extensions_mut().insert(self);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));

@@ -20,6 +20,7 @@ pub mod problem_kind;
 pub mod producers;
 pub mod profile;
 pub mod query;
+pub mod request_id;
 pub mod routes;
 pub mod running;
 pub mod send_parameters;

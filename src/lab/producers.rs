@@ -127,7 +127,8 @@ impl Producers {
             ("delivery.timeout.ms", environment.delivery_timeout_ms.to_string()),
             ("request.timeout.ms", environment.answer_timeout_ms(self.profile).to_string()),
             ("linger.ms", environment.linger_ms.to_string()),
-            ("max.block.ms", MAX_BLOCK.as_millis().to_string()),
+            ("buffer.memory", environment.buffer_memory_bytes.to_string()),
+            ("max.block.ms", environment.max_block_ms.to_string()),
             ("facteur.allow.auto.create.topics", "false".to_owned()),
         ];
         if let Some(map) = &environment.address_map {
@@ -173,7 +174,7 @@ impl VariantProducer {
     ///
     /// # Errors
     ///
-    /// As [`Producer::topic`], within [`MAX_BLOCK`].
+    /// As [`Producer::topic`], within `max.block.ms`.
     ///
     /// # Cancel safety
     ///
@@ -215,6 +216,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long a call may wait for metadata or memory (`max.block.ms`): the bound of the façade's 404 and 429 (D-28).
-pub const MAX_BLOCK: Duration = Duration::from_secs(10);
+/// How long the cluster is asked whether it has a topic (D-28).
+const MAX_BLOCK: Duration = Duration::from_secs(10);
 const MOST_TOPICS: usize = 1000;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response};
 use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -28,7 +28,9 @@ use tower::ServiceExt;
 use crate::lab::error::Problem;
 use crate::lab::language::Language;
 use crate::lab::problem_kind::ProblemKind;
+use crate::lab::request_id::{REQUEST_ID_HEADER, RequestId};
 use crate::lab::tasks;
+use crate::lab::trace_context::TraceContext;
 
 /// Time for a request's head to arrive, and for the next one to begin on a connection that is kept.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -139,12 +141,17 @@ fn serve_connection(
     }
 }
 
-/// Runs a call in a task of its own.
-async fn answer(router: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+/// Runs a call in a task of its own, and gives every answer its `X-Request-Id`.
+async fn answer(router: Router, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let language = Language::of(request.headers());
+    let (request_id, trace) = (RequestId::of(request.headers()), TraceContext::of(request.headers()));
+    // A trace that was made here must be the one that the route and the record tell.
+    if let Ok(traceparent) = HeaderValue::from_str(&trace.header()) {
+        request.headers_mut().insert("traceparent", traceparent);
+    }
     // Ends with the call, which its own time limits bound; it outlives a caller who leaves (F11).
     let call = tasks::spawn(async move { router.oneshot(request.map(Body::new)).await });
-    Ok(match call.await {
+    let response = match call.await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(error) => {
@@ -153,5 +160,10 @@ async fn answer(router: Router, request: Request<Incoming>) -> Result<Response<B
                 language.pick("The call stopped by a defect.", "L'appel s'est arrêté sur un défaut.");
             Problem::new(ProblemKind::Internal, language, happened).possibly_written().into_response()
         }
-    })
+    };
+    let mut response = Problem::complete(response, request_id.as_str(), trace.trace_id());
+    if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID_HEADER, value);
+    }
+    Ok(response)
 }

@@ -4,7 +4,7 @@
 //! draining, when there are too many calls, for a wrong parameter, an unknown topic, a partition that is not there, a
 //! status store full of pending requests. After acceptance nothing is taken back: when the caller leaves or `timeoutMs`
 //! is over, the record goes on and its status can be asked for (F11, F12). The same `eventId` twice is two records
-//! (D-57). Neighbours: [`crate::lab::send_parameters`], [`crate::lab::producers`], [`crate::lab::status_store`].
+//! (D-57). `timeoutMs` bounds the whole call, from its arrival on. Neighbours: [`crate::lab::send_parameters`], [`crate::lab::producers`], [`crate::lab::status_store`].
 //! Not here: `Idempotency-Key`.
 
 use std::sync::Arc;
@@ -96,7 +96,8 @@ impl Call<'_> {
         parameters: &SendParameters,
         producer: &VariantProducer,
     ) -> Result<Response, Failure> {
-        let topic = producer.topic(&parameters.topic).await?;
+        let topic = producer.topic(&parameters.topic);
+        let topic = self.before_acceptance(ProblemKind::NotReady, parameters, topic).await?;
         let partition = self.partition(parameters, &topic)?;
         // A call that may end with 202 needs its status entry before anything is written.
         let reservation = match (parameters.send_mode, parameters.timeout) {
@@ -107,8 +108,8 @@ impl Call<'_> {
         match (parameters.send_mode, reservation) {
             (SendMode::Sync, None) => Ok(self.delivered(parameters, &delivery.await?)),
             (SendMode::Sync, Some(reservation)) => {
-                let timeout = parameters.timeout.unwrap_or(Duration::MAX);
-                self.answer_within(timeout, parameters, delivery, reservation).await
+                let left = parameters.timeout.map_or(Duration::ZERO, |timeout| self.left_of(timeout));
+                self.answer_within(left, parameters, delivery, reservation).await
             }
             (SendMode::Async, Some(reservation)) => {
                 Ok(self.accepted(parameters, SharedDelivery::new(delivery), reservation))
@@ -155,17 +156,46 @@ impl Call<'_> {
             headers: &headers,
             timestamp_ms: None,
         };
-        let sent = match parameters.send_mode {
-            SendMode::Sync => topic.send(record).await,
+        let kind = match (topic.try_send(record), parameters.send_mode) {
+            (Ok(delivery), _) => return Ok(delivery),
+            (Err(TrySendError::TooLarge(error) | TrySendError::Failed(error)), _) => return Err(error.into()),
             // An asynchronous call does not wait for room: 429 tells the caller to slow down.
-            SendMode::Async => match topic.try_send(record) {
-                Ok(delivery) => Ok(delivery),
-                Err(TrySendError::NotReady) => topic.send(record).await,
-                Err(TrySendError::Full) => return Err(Failure::Problem(self.buffer_full(parameters))),
-                Err(TrySendError::TooLarge(error) | TrySendError::Failed(error)) => Err(error),
-            },
+            (Err(TrySendError::Full), SendMode::Async) => {
+                return Err(Failure::Problem(self.buffer_full(parameters)));
+            }
+            (Err(TrySendError::Full), SendMode::Sync) => ProblemKind::BufferFull,
+            (Err(TrySendError::NotReady), _) => ProblemKind::NotReady,
         };
-        Ok(sent?)
+        self.before_acceptance(kind, parameters, topic.send(record)).await
+    }
+
+    /// Waits for what comes before acceptance, at most as long as `timeoutMs` leaves. When that is over nothing was
+    /// accepted, and so nothing written: the producer accepts in the step that completes its future.
+    async fn before_acceptance<T>(
+        &self,
+        kind: ProblemKind,
+        parameters: &SendParameters,
+        waiting: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<T, Failure> {
+        let Some(timeout) = parameters.timeout else { return Ok(waiting.await?) };
+        if let Ok(outcome) = tokio::time::timeout(self.left_of(timeout), waiting).await {
+            return Ok(outcome?);
+        }
+        let ms = timeout.as_millis();
+        let happened = match self.language {
+            Language::English => {
+                format!("The record could not be accepted within timeoutMs={ms}; it was given up.")
+            }
+            Language::French => {
+                format!("L'enregistrement n'a pas pu être accepté en timeoutMs={ms} ; il est abandonné.")
+            }
+        };
+        Err(Failure::Problem(self.problem(kind, &happened, parameters)))
+    }
+
+    /// What the call has used up since it arrived does not come back.
+    fn left_of(&self, timeout: Duration) -> Duration {
+        timeout.saturating_sub(clock::now().since(self.arrived))
     }
 
     /// The record's value: one line of JSON with the eventId in it as it is.
