@@ -296,8 +296,8 @@ impl Producer {
         Ok(())
     }
 
-    /// Waits until every record accepted before the call has an outcome; meanwhile nothing lingers. Ends within
-    /// `delivery.timeout.ms` and a little.
+    /// Waits until every record accepted before the call has an outcome and its callback, if any, has run; meanwhile
+    /// nothing lingers. Ends within `delivery.timeout.ms` and a little, and the time that callbacks take.
     ///
     /// # Errors
     ///
@@ -313,6 +313,7 @@ impl Producer {
         for cell in pending {
             AllDone::new(cell).await;
         }
+        self.shared.callbacks.drained().await;
         Ok(())
     }
 
@@ -346,6 +347,7 @@ impl Producer {
             for cell in pending {
                 AllDone::new(cell).await;
             }
+            self.shared.callbacks.drained().await;
         };
         // Out of time or not: what is still pending is resolved by the stop.
         let _in_time = until(&self.shared, deadline, all).await;

@@ -2,13 +2,17 @@
 //!
 //! **Why a thread.** User code never runs under a lock of ours nor on the I/O thread (K13): a slow callback must not
 //! stall sending. It is started when the first callback is due. Callbacks of one partition run in send order (D-20).
+//! `flush` and `close` wait for those that are due, so that a program may end after them.
 //!
 //! Neighbours: `lanes` hands over what is due. Not here: what a callback does; a panic in it is caught and told.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
 
 use crate::error::Error;
 use crate::runtime::delivery::DeliveryReport;
@@ -31,6 +35,15 @@ pub(crate) fn is_callback_thread() -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct CallbackQueue {
     sender: Mutex<Option<Sender<Job>>>,
+    submitted: AtomicU64,
+    progress: Arc<Progress>,
+}
+
+/// How many callbacks have run.
+#[derive(Debug, Default)]
+struct Progress {
+    run: AtomicU64,
+    changed: Notify,
 }
 
 impl CallbackQueue {
@@ -38,17 +51,30 @@ impl CallbackQueue {
     pub(crate) fn run(&self, job: Job) {
         let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         if sender.is_none() {
-            *sender = start();
+            *sender = start(Arc::clone(&self.progress));
         }
-        if let Some(sender) = &*sender
-            && sender.send(job).is_err()
-        {
-            tracing::error!("the callback thread is gone; a callback was not run");
+        match &*sender {
+            Some(sender) if sender.send(job).is_ok() => {
+                self.submitted.fetch_add(1, Ordering::Release);
+            }
+            _ => tracing::error!("the callback thread is gone; a callback was not run"),
+        }
+    }
+
+    /// Done when every callback that was handed over before has run: a program may end after that.
+    pub(crate) async fn drained(&self) {
+        let target = self.submitted.load(Ordering::Acquire);
+        loop {
+            let changed = self.progress.changed.notified();
+            if self.progress.run.load(Ordering::Acquire) >= target {
+                return;
+            }
+            changed.await;
         }
     }
 }
 
-fn start() -> Option<Sender<Job>> {
+fn start(progress: Arc<Progress>) -> Option<Sender<Job>> {
     let (sender, receiver) = channel::<Job>();
     let started = std::thread::Builder::new().name("facteur-callback".into()).spawn(move || {
         IS_CALLBACK_THREAD.with(|is| is.set(true));
@@ -56,6 +82,8 @@ fn start() -> Option<Sender<Job>> {
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
                 tracing::error!("a delivery callback panicked; the others still run");
             }
+            progress.run.fetch_add(1, Ordering::Release);
+            progress.changed.notify_waiters();
         }
     });
     match started {

@@ -39,6 +39,9 @@ struct CellInner {
     /// After a split or a refusal of single records: outcomes by range.
     parts: Vec<Part>,
     is_done: bool,
+    /// Its callbacks, and those of the batches before it, were handed over.
+    is_settled: bool,
+    settle_wakers: Vec<Waker>,
     wakers: Vec<Option<Waker>>,
     /// Counts how often all wakers were taken away: a slot of an earlier time is stale.
     generation: u32,
@@ -126,6 +129,16 @@ impl BatchCell {
 
     pub(crate) fn take_callbacks(&self) -> Vec<PendingCallback> {
         std::mem::take(&mut self.lock().callbacks)
+    }
+
+    /// Every record has its outcome, and the callbacks are on their way.
+    pub(crate) fn settle(&self) {
+        let wakers = {
+            let mut inner = self.lock();
+            inner.is_settled = true;
+            std::mem::take(&mut inner.settle_wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// The record's result, if it is known.
@@ -226,27 +239,29 @@ impl WakerSlot {
     }
 }
 
-/// Done when every record of a batch has its outcome.
+/// Done when every record of a batch has its outcome and its callbacks were handed to their thread.
 pub(crate) struct AllDone {
     cell: Arc<BatchCell>,
-    slot: Option<WakerSlot>,
 }
 
 impl AllDone {
     pub(crate) const fn new(cell: Arc<BatchCell>) -> Self {
-        Self { cell, slot: None }
+        Self { cell }
     }
 }
 
 impl Future for AllDone {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let cell = Arc::clone(&self.cell);
-        if cell.whole.get().is_some() {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.cell.lock();
+        if inner.is_settled {
             return Poll::Ready(());
         }
-        if cell.register(&mut self.slot, cx.waker(), |_| false) { Poll::Pending } else { Poll::Ready(()) }
+        if !inner.settle_wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            inner.settle_wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 }
 

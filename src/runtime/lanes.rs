@@ -291,15 +291,9 @@ impl Lane {
         self.lock().queue.limit_growth();
     }
 
-    /// Cells that have no outcome yet.
+    /// Cells that have no outcome yet, or whose callbacks wait for an earlier one's.
     pub(crate) fn pending(&self) -> Vec<Arc<BatchCell>> {
-        let state = self.lock();
-        state
-            .cells
-            .iter()
-            .filter(|entry| !entry.cell.is_done())
-            .map(|entry| Arc::clone(&entry.cell))
-            .collect()
+        self.lock().cells.iter().map(|entry| Arc::clone(&entry.cell)).collect()
     }
 
     /// Sealed and open batches that wait here: what the adaptive partitioner looks at.
@@ -391,4 +385,5 @@ fn run_callbacks(shared: &Arc<Shared>, cell: &Arc<BatchCell>) {
         let callback = pending.callback;
         shared.callbacks.run(Box::new(move || callback(result)));
     }
+    cell.settle();
 }

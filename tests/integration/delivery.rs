@@ -188,10 +188,10 @@ async fn callbacks_run_once_each_in_send_order() {
             .await
             .expect("accepted");
     }
-    drop(sender);
     producer.flush().await.expect("flushed");
 
-    let told: Vec<(i64, Option<i64>)> = receiver.into_iter().collect();
+    // Not one is still to come: a program may end here. Fails if the flush waits for outcomes alone.
+    let told: Vec<(i64, Option<i64>)> = receiver.try_iter().collect();
     let expected: Vec<(i64, Option<i64>)> = (0..500).map(|i| (i, Some(i))).collect();
     assert_eq!(told, expected);
     producer.close(PATIENCE).await;
