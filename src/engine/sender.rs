@@ -213,8 +213,9 @@ impl Engine {
             return linger_ends.map_or(Step::Idle, Step::Wait);
         }
         let Some(node) = state.leader else { return Step::Leader };
-        if state.backoff_until > self.now {
-            return Step::Wait(state.backoff_until);
+        let not_before = state.backoff_until.max(self.refused_until);
+        if not_before > self.now {
+            return Step::Wait(not_before);
         }
         let connection = match self.ready_connection(node) {
             Ok(connection) => connection,
