@@ -21,6 +21,7 @@ mod conformance {
     mod expiry;
     mod handle;
     mod network;
+    mod recreation;
     mod refusal;
     mod sequences;
     mod soak;
