@@ -1,4 +1,4 @@
-//! Old news of leaders, and topics that were made anew and have no id to tell it (B22, D-40).
+//! Old news of leaders, and topics that were made anew, with and without an id to tell it (B22, D-40).
 
 use facteur::Cause;
 
@@ -141,4 +141,59 @@ fn d40_without_idempotence_nothing_in_doubt_goes_into_the_new_topic() {
     world.ok(&request, 0);
     world.assert_acknowledged(next, Some(0));
     world.assert_at_rest();
+}
+
+// D-40, B20: the topic is another one under the same name. What is in doubt must not be resent into it; what is clean goes
+// there under a new identity.
+#[test]
+fn d40_a_recreated_topic_gets_nothing_that_was_in_doubt() {
+    let mut world = World::new();
+    world.open_gate(0);
+    let doubtful = world.send(0, "a");
+    let request = world.request();
+    world
+        .cluster
+        .topics
+        .insert("t".to_owned(), PeerTopic { id: [9; 16], error: 0, partitions: vec![(1, 0)] });
+    world.code(&request, 7);
+    let clean = world.send(0, "b");
+    world.want_topic("t");
+    world.advance(900);
+
+    assert_eq!(world.unknown(doubtful), Cause::TopicRecreated);
+    let request = world.request();
+    assert_eq!((request.value(), request.stamp()), ("b", (1, 0)));
+    world.ok(&request, 0);
+    world.assert_acknowledged(clean, Some(0));
+    world.assert_at_rest();
+}
+
+// D-40: the topic is made anew while a batch is on its way. Its answer decides, whether it names the topic or the old
+// id; then the lane is reset.
+#[test]
+fn d40_a_batch_on_its_way_during_a_recreation_waits_for_its_answer() {
+    for produce_max in [12, 13] {
+        on_its_way_during_a_recreation(produce_max);
+    }
+}
+
+fn on_its_way_during_a_recreation(produce_max: i16) {
+    let mut world = World::cold(&[], 1, &[1]);
+    world.cluster.produce_max = produce_max;
+    world.want_topic("t");
+    world.advance(1);
+    world.open_gate(0);
+    let record = world.send(0, "a");
+    let request = world.request();
+    world
+        .cluster
+        .topics
+        .insert("t".to_owned(), PeerTopic { id: [9; 16], error: 0, partitions: vec![(1, 0)] });
+    world.want_topic("t");
+    world.advance(500);
+    world.assert_pending(record);
+    world.ok(&request, 1);
+    world.assert_acknowledged(record, Some(1));
+    world.send(0, "b");
+    assert_eq!(world.waiting(), [(1, 0)]);
 }
