@@ -22,6 +22,8 @@ mod conformance {
     mod handle;
     mod memory;
     mod network;
+    mod recreation;
+    mod refusal;
     mod sequences;
     mod soak;
     mod table;

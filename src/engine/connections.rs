@@ -185,7 +185,8 @@ impl Engine {
                 self.versions_answered(connection, request.version, response)
             }
             RequestKind::Metadata => {
-                let response = metadata::decode_response(request.version, body(ApiKey::Metadata)?)?;
+                let mut response = metadata::decode_response(request.version, body(ApiKey::Metadata)?)?;
+                crate::engine::metadata::forget_unreliable_epochs(request.version, &mut response);
                 self.throttle(connection, response.throttle_ms);
                 self.metadata_answered(&response);
                 Ok(())

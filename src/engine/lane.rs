@@ -28,6 +28,9 @@ use crate::time::Instant;
 /// At most so many batches from the oldest unresolved to the newest that may be in the log: a broker remembers five.
 pub(crate) const MAX_WINDOW: usize = 5;
 
+/// A leader epoch below the known one is believed after so many refreshes that agree (B22).
+const AGREEING_REFRESHES: u32 = 5;
+
 /// A batch in doubt is never resent later than this after its first attempt (D-17).
 const LONGEST_DOUBT: Duration = Duration::from_secs(12 * 3600);
 
@@ -147,6 +150,23 @@ pub(crate) struct Reset {
     pub(crate) recreated: bool,
 }
 
+/// Refreshes in a row that agreed on a leader epoch below the one that is known (B22).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OlderNews {
+    news: Option<(Option<NodeId>, i32)>,
+    refreshes: u32,
+}
+
+impl OlderNews {
+    /// Another refresh with such news; true if there were enough to believe it.
+    pub(crate) fn is_confirmed_by(&mut self, leader: Option<NodeId>, epoch: i32) -> bool {
+        let news = Some((leader, epoch));
+        self.refreshes = if self.news == news { self.refreshes + 1 } else { 1 };
+        self.news = news;
+        self.refreshes >= AGREEING_REFRESHES
+    }
+}
+
 /// One partition.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -154,6 +174,7 @@ pub(crate) struct Lane {
     pub(crate) partition: i32,
     pub(crate) leader: Option<NodeId>,
     pub(crate) leader_epoch: i32,
+    pub(crate) older_news: OlderNews,
     pub(crate) queue: QueueStatus,
     pub(crate) taking: bool,
     /// The queue was told that a full batch could be sent: it will say when there is one (D-30).
@@ -186,6 +207,7 @@ impl Lane {
             partition,
             leader: None,
             leader_epoch: -1,
+            older_news: OlderNews::default(),
             queue: QueueStatus::default(),
             taking: false,
             is_wanted: true,

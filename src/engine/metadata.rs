@@ -13,7 +13,7 @@ use crate::config::{HostPort, MetadataRecovery};
 use crate::engine::action::PartitionView;
 use crate::engine::connection_states::Node;
 use crate::engine::in_flight_requests::{InFlight, RequestKind};
-use crate::engine::lane::{Lane, Reset};
+use crate::engine::lane::{Lane, OlderNews, Reset};
 use crate::engine::timers::Timer;
 use crate::engine::{Action, Engine, Observation};
 use crate::error::ErrorCode;
@@ -374,10 +374,36 @@ impl Engine {
                 continue;
             };
             let leader = part.leader.filter(|leader| self.cluster.nodes.contains_key(leader));
+            let is_settled = self.settle_older_news(lane, leader, part.leader_epoch, topic.id);
             self.learn_leader(lane, leader, part.leader_epoch);
-            is_complete &= leader.is_some();
+            is_complete &= leader.is_some() && is_settled;
         }
         is_complete
+    }
+
+    /// B22: an epoch below the known one is old news, until five refreshes in a row agree on it. Without topic ids it is
+    /// then the only sign of a recreation (D-40). False while it is still to be confirmed.
+    fn settle_older_news(
+        &mut self,
+        lane: LaneId,
+        leader: Option<NodeId>,
+        epoch: Option<i32>,
+        id: TopicId,
+    ) -> bool {
+        let state = &mut self.lanes[lane.index()];
+        let Some(epoch) = epoch.filter(|epoch| *epoch < state.leader_epoch) else {
+            state.older_news = OlderNews::default();
+            return true;
+        };
+        if !state.older_news.is_confirmed_by(leader, epoch) {
+            return false;
+        }
+        state.older_news = OlderNews::default();
+        state.leader_epoch = -1;
+        if !id.is_known() {
+            self.reset_recreated(lane);
+        }
+        true
     }
 
     /// Applies a leader unless the news is older than what is known; absent epochs are taken as they come (M5).
@@ -413,15 +439,18 @@ impl Engine {
             return;
         }
         for lane in state.lanes.clone() {
-            let state = &mut self.lanes[lane.index()];
-            state.leader_epoch = -1;
-            if state.sequences.identity().is_some() {
-                state.ask_reset(
-                    Reset::because("the topic was deleted and created again").for_recreated_topic(),
-                );
-            }
-            self.touch(lane);
+            self.lanes[lane.index()].leader_epoch = -1;
+            self.reset_recreated(lane);
         }
+    }
+
+    /// The lane's log is another one. Without idempotence there is no identity to change, but doubt to be settled.
+    fn reset_recreated(&mut self, lane: LaneId) {
+        let state = &mut self.lanes[lane.index()];
+        if state.sequences.identity().is_some() || !state.window.is_empty() {
+            state.ask_reset(Reset::because("the topic was deleted and created again").for_recreated_topic());
+        }
+        self.touch(lane);
     }
 
     /// KIP-951: the answer names the new leader. Applied only if it is newer and its node is known or told; true then.
@@ -484,5 +513,18 @@ impl Engine {
         if let Some(node) = best {
             self.want_connection(node);
         }
+    }
+}
+
+/// Below this version brokers tell leader epochs that may be outdated (D-40).
+const FIRST_RELIABLE_EPOCHS: i16 = 9;
+
+/// Leader epochs of an answer that cannot be relied on are taken as absent.
+pub(super) fn forget_unreliable_epochs(version: i16, response: &mut MetadataResponse) {
+    if version >= FIRST_RELIABLE_EPOCHS {
+        return;
+    }
+    for part in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        part.leader_epoch = None;
     }
 }

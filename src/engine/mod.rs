@@ -74,6 +74,8 @@ pub struct Engine {
     producer_id: ProducerIdState,
     retry_backoff: Backoff,
     reconnect_backoff: Backoff,
+    /// After a refusal of the whole producer nothing is produced before this (D-24).
+    refused_until: Instant,
     flushes: usize,
     /// Bytes of batches that are resent although their callers were told "unknown".
     late_bytes: usize,
@@ -110,6 +112,7 @@ impl Engine {
             producer_id,
             retry_backoff: Backoff::new(config.retry_backoff, config.retry_backoff_max),
             reconnect_backoff: Backoff::new(config.reconnect_backoff, config.reconnect_backoff_max),
+            refused_until: Instant::ZERO,
             flushes: 0,
             late_bytes: 0,
             queues_in_use: 0,

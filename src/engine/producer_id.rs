@@ -94,10 +94,11 @@ impl Engine {
     /// D-24: everything pending ends, and the producer starts again with the next send, no faster than the reconnect
     /// backoff.
     pub(super) fn producer_refused(&mut self, cause: &Cause) {
+        let wait = self.reconnect_backoff.after(u32::MAX, &mut self.random).max(Duration::from_millis(50));
+        // For lanes that need no new id as well: what was refused is the producer, not its identity.
+        self.refused_until = self.now + wait;
         if self.producer_id.is_enabled() {
-            let wait =
-                self.reconnect_backoff.after(u32::MAX, &mut self.random).max(Duration::from_millis(50));
-            self.producer_id = ProducerIdState::Needed { retry_at: self.now + wait, failures: 0 };
+            self.producer_id = ProducerIdState::Needed { retry_at: self.refused_until, failures: 0 };
         }
         self.actions.push_back(Action::Readiness { result: Err(cause.to_string().into()) });
         self.fail_everything(cause);

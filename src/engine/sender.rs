@@ -213,8 +213,9 @@ impl Engine {
             return linger_ends.map_or(Step::Idle, Step::Wait);
         }
         let Some(node) = state.leader else { return Step::Leader };
-        if state.backoff_until > self.now {
-            return Step::Wait(state.backoff_until);
+        let not_before = state.backoff_until.max(self.refused_until);
+        if not_before > self.now {
+            return Step::Wait(not_before);
         }
         let connection = match self.ready_connection(node) {
             Ok(connection) => connection,
@@ -264,11 +265,15 @@ impl Engine {
     /// When the lane's queue has something to take, if it has anything.
     fn linger_ends(&self, lane: LaneId) -> Option<Instant> {
         let state = self.lanes.get(lane.index())?;
-        if state.queue.has_ready || state.queue.open_is_full {
+        if state.queue.has_ready {
             return Some(Instant::ZERO);
         }
-        if state.queue.sealed > 0 {
+        if state.queue.is_sealing() {
+            // Even a full open batch waits behind it: the queue says when the codec is done.
             return None;
+        }
+        if state.queue.open_is_full {
+            return Some(Instant::ZERO);
         }
         let since = state.queue.open_since?;
         Some(if self.ignores_linger() { Instant::ZERO } else { since + self.config.linger })

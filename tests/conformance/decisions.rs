@@ -3,7 +3,7 @@
 use facteur::Cause;
 use facteur::engine::Observation;
 
-use super::peer::{PeerTopic, Reply, Request};
+use super::peer::{Reply, Request};
 use super::world::World;
 
 fn answer_with_code_for(world: &mut World, code: i16, millis: u64) {
@@ -496,61 +496,6 @@ fn d19_definite_answers_until_the_deadline_are_a_rejection() {
     assert_eq!(request.stamp(), (1, 0));
     world.ok(&request, 0);
     world.assert_acknowledged(next, Some(0));
-}
-
-// D-40, B20: the topic is another one under the same name. What is in doubt must not be resent into it; what is clean goes
-// there under a new identity.
-#[test]
-fn d40_a_recreated_topic_gets_nothing_that_was_in_doubt() {
-    let mut world = World::new();
-    world.open_gate(0);
-    let doubtful = world.send(0, "a");
-    let request = world.request();
-    world
-        .cluster
-        .topics
-        .insert("t".to_owned(), PeerTopic { id: [9; 16], error: 0, partitions: vec![(1, 0)] });
-    world.code(&request, 7);
-    let clean = world.send(0, "b");
-    world.want_topic("t");
-    world.advance(900);
-
-    assert_eq!(world.unknown(doubtful), Cause::TopicRecreated);
-    let request = world.request();
-    assert_eq!((request.value(), request.stamp()), ("b", (1, 0)));
-    world.ok(&request, 0);
-    world.assert_acknowledged(clean, Some(0));
-    world.assert_at_rest();
-}
-
-// D-40: the topic is made anew while a batch is on its way. Its answer decides, whether it names the topic or the old
-// id; then the lane is reset.
-#[test]
-fn d40_a_batch_on_its_way_during_a_recreation_waits_for_its_answer() {
-    for produce_max in [12, 13] {
-        on_its_way_during_a_recreation(produce_max);
-    }
-}
-
-fn on_its_way_during_a_recreation(produce_max: i16) {
-    let mut world = World::cold(&[], 1, &[1]);
-    world.cluster.produce_max = produce_max;
-    world.want_topic("t");
-    world.advance(1);
-    world.open_gate(0);
-    let record = world.send(0, "a");
-    let request = world.request();
-    world
-        .cluster
-        .topics
-        .insert("t".to_owned(), PeerTopic { id: [9; 16], error: 0, partitions: vec![(1, 0)] });
-    world.want_topic("t");
-    world.advance(500);
-    world.assert_pending(record);
-    world.ok(&request, 1);
-    world.assert_acknowledged(record, Some(1));
-    world.send(0, "b");
-    assert_eq!(world.waiting(), [(1, 0)]);
 }
 
 // B31: a broker finds the bytes corrupt. Three identical resends, then rejected.

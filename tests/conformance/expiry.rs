@@ -282,6 +282,27 @@ fn e12_a_batch_still_in_the_codec_expires_when_it_comes_out() {
     assert!(matches!(world.rejected(record), Cause::DeliveryTimeout { .. }));
 }
 
+// E12: the next batch is full while the one before it is still with the codec. Found by the soak. Fails if the engine asks
+// for it again and again without rest until the codec is done.
+#[test]
+fn e12_a_full_batch_behind_one_in_the_codec_is_not_asked_for_in_a_circle() {
+    let mut world = World::with(&[("compression.type", "gzip"), ("batch.size", "200")], 1, &[1]);
+    world.open_gate(0);
+    world.delay_sealing = true;
+    let first = world.send(0, "a");
+    let second = world.send(0, &"b".repeat(4_000));
+    world.advance(100);
+    world.assert_pending(second);
+    world.delay_sealing = false;
+    world.run_codec();
+    for (record, offset) in [(first, 1), (second, 2)] {
+        let request = world.request();
+        world.ok(&request, offset);
+        world.assert_acknowledged(record, Some(offset));
+    }
+    world.assert_at_rest();
+}
+
 // E14: time is monotonic by contract; a clock that jumps back is a defect of the runtime, caught at once.
 #[test]
 #[should_panic(expected = "time went backwards")]

@@ -51,6 +51,8 @@ pub struct World {
     pub cluster: PeerCluster,
     /// Produce requests, and control requests while they are held, that nobody has answered.
     pub requests: VecDeque<Request>,
+    /// Produce requests with acks=0.
+    pub wanting_no_answer: VecDeque<Request>,
     /// Everything that was ever sent, in order.
     pub history: Vec<Request>,
     pub outcomes: Vec<Option<BatchOutcome>>,
@@ -118,6 +120,7 @@ impl World {
                 has_no_brokers: false,
             },
             requests: VecDeque::new(),
+            wanting_no_answer: VecDeque::new(),
             history: Vec::new(),
             outcomes: Vec::new(),
             resolved: Vec::new(),
@@ -207,6 +210,11 @@ impl World {
             self.inbox.push_back(Event::BatchOpened { lane: lane_id, status });
         }
         id
+    }
+
+    /// Whether the codec has something to do.
+    pub fn has_unsealed(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.unsealed.is_empty())
     }
 
     /// Runs the codec jobs that [`Self::delay_sealing`] kept.
@@ -335,7 +343,10 @@ impl World {
             API_VERSIONS => Some(self.cluster.versions(&request)),
             METADATA if !self.hold_control => Some(self.cluster.metadata(&request)),
             INIT_PRODUCER_ID if !self.hold_control => Some(self.cluster.init_producer_id(&request)),
-            PRODUCE if request.acks == 0 => None,
+            PRODUCE if request.acks == 0 => {
+                self.wanting_no_answer.push_back(request);
+                None
+            }
             _ => {
                 self.requests.push_back(request);
                 None
