@@ -210,6 +210,8 @@ impl Lane {
     /// The codec failed on a batch: its records are rejected.
     pub(crate) fn fail_seal(&self, shared: &Arc<Shared>, job: &SealJob, error: &WireError) {
         self.lock().queue.fail_seal(job.number);
+        // What stood behind it is at the head now, and the engine must hear of that.
+        shared.signal(self.id, Signal::Sealed);
         let cause = Cause::Compression(error.to_string().into());
         self.complete(shared, job.number, 0, job.record_count, BatchOutcome::Rejected { cause, attempts: 0 });
     }
