@@ -10,7 +10,6 @@
 use bytes::Bytes;
 
 use crate::config::Compression;
-use crate::error::Error;
 use crate::identifiers::BatchNumber;
 use crate::record::Header;
 use crate::time::Instant;
@@ -329,16 +328,5 @@ impl Child {
         sealed.first_record = self.first_record;
         children.push(sealed);
         Ok(())
-    }
-}
-
-/// Turns a codec's failure into what the caller is told.
-#[must_use]
-pub fn compression_failure(topic: &std::sync::Arc<str>, partition: i32, error: &WireError) -> Error {
-    Error::Rejected {
-        topic: std::sync::Arc::clone(topic),
-        partition,
-        attempts: 0,
-        cause: crate::error::Cause::Compression(error.to_string().into()),
     }
 }

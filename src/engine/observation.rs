@@ -67,6 +67,4 @@ pub enum Observation {
     Throttled { node: NodeId, throttle_ms: u64 },
     /// A broker answered something that makes no sense; the connection is closed.
     ProtocolViolation { node: NodeId, detail: Arc<str> },
-    /// Something a user should act on.
-    Warning { text: Arc<str> },
 }

@@ -198,7 +198,8 @@ impl Sending<'_> {
             match append {
                 LaneAppend::Accepted(delivery, news) => {
                     if let Some(sticky) = news.and_then(|news| news.sticky) {
-                        self.topic.keyless_appended(&self.shared.config, choice.partition, sticky);
+                        let now = self.shared.environment.shared().now;
+                        self.topic.keyless_appended(&self.shared.config, choice.partition, sticky, now);
                     }
                     if let Some(signal) = news.and_then(|news| news.signal) {
                         self.shared.signal(lane.id, signal);

@@ -44,6 +44,12 @@ impl LaneAccount {
         held == 0 || held + bytes <= self.memory.total_bytes() / 2 || now.since(last) <= request_timeout
     }
 
+    /// Whether the lane has had something to send for so long without any outcome (KIP-794's availability).
+    pub(crate) fn is_stuck(&self, now: Instant, timeout: Duration) -> bool {
+        let last = Instant::from_nanos(self.last_progress.load(Ordering::Relaxed));
+        self.held_bytes.load(Ordering::Relaxed) > 0 && now.since(last) > timeout
+    }
+
     /// A segment of this size was given to the lane.
     pub(crate) fn took(&self, bytes: usize, now: Instant) {
         if self.held_bytes.fetch_add(bytes, Ordering::Relaxed) == 0 {
@@ -81,7 +87,12 @@ mod tests {
         assert!(account.may_hold(500, Instant::from_millis(900), timeout), "it is not dead yet");
         assert!(!account.may_hold(500, Instant::from_millis(1500), timeout), "dead, and beyond half");
         assert!(account.may_hold(100, Instant::from_millis(1500), timeout), "dead, but within half");
+        assert!(
+            account.is_stuck(Instant::from_millis(1500), timeout)
+                && !account.is_stuck(Instant::from_millis(900), timeout)
+        );
         account.progressed(Instant::from_millis(1400));
+        assert!(!account.is_stuck(Instant::from_millis(1500), timeout));
         assert!(account.may_hold(500, Instant::from_millis(1500), timeout), "alive again");
     }
 }

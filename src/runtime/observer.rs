@@ -71,8 +71,7 @@ pub(crate) fn tell(observation: &Observation) {
         | Observation::MetadataUpdated { .. }
         | Observation::LeaderChanged { .. }
         | Observation::Throttled { .. }
-        | Observation::ProtocolViolation { .. }
-        | Observation::Warning { .. } => tell_about_the_cluster(observation),
+        | Observation::ProtocolViolation { .. } => tell_about_the_cluster(observation),
     }
 }
 
@@ -111,7 +110,6 @@ fn tell_about_the_cluster(observation: &Observation) {
         Observation::ProtocolViolation { node, detail } => {
             tracing::warn!(target: "facteur", node = node.0, detail = &**detail, "ProtocolViolation");
         }
-        Observation::Warning { text } => tracing::warn!(target: "facteur", "{text}"),
         Observation::BatchSent { .. }
         | Observation::BatchAcknowledged { .. }
         | Observation::BatchRetried { .. }

@@ -19,6 +19,7 @@ use crate::record::Record;
 use crate::runtime::environment::entropy;
 use crate::runtime::lane_list::LaneList;
 use crate::runtime::lanes::{Lane, StickyBytes};
+use crate::time::Instant;
 
 #[allow(clippy::disallowed_types, reason = "looked up by name, never iterated")]
 type ByName = std::collections::HashMap<Arc<str>, Arc<TopicShared>>;
@@ -165,10 +166,16 @@ impl TopicShared {
 
     /// Keyless records went in: perhaps the next one goes elsewhere (KIP-794).
     #[cold]
-    pub(crate) fn keyless_appended(&self, config: &ProducerConfig, partition: i32, sticky: StickyBytes) {
+    pub(crate) fn keyless_appended(
+        &self,
+        config: &ProducerConfig,
+        partition: i32,
+        sticky: StickyBytes,
+        now: Instant,
+    ) {
         let point = if sticky.is_clean { SwitchPoint::Clean } else { SwitchPoint::HalfFilled };
         self.sticky.record_appended(partition, sticky.bytes, point, config.batch_size, || {
-            let table = if config.partitioner_adaptive { self.load() } else { None };
+            let table = if config.partitioner_adaptive { self.load(config, now) } else { None };
             self.pick(table.as_ref())
         });
     }
@@ -183,10 +190,20 @@ impl TopicShared {
         read(Choices { load, available, partition_count: self.partition_count() })
     }
 
-    fn load(&self) -> Option<LoadTable> {
+    /// The load of the partitions with a leader; those that have not moved for `partitioner.availability.timeout.ms` are
+    /// left out.
+    fn load(&self, config: &ProducerConfig, now: Instant) -> Option<LoadTable> {
         let sizes: Vec<usize> = self.lanes.iter().map(|lane| lane.queue_len()).collect();
         let available = self.available.load();
-        LoadTable::build(&sizes, available.as_ref()?)
+        let available = available.as_ref()?;
+        let Some(timeout) = config.partitioner_availability_timeout else {
+            return LoadTable::build(&sizes, available);
+        };
+        let is_stuck = |partition: i32| {
+            self.lanes.get(partition).is_some_and(|lane| lane.account.is_stuck(now, timeout))
+        };
+        let moving: Vec<i32> = available.iter().copied().filter(|partition| !is_stuck(*partition)).collect();
+        LoadTable::build(&sizes, &moving)
     }
 
     /// A splitmix step: 32 bits, good enough for choosing partitions.
