@@ -165,6 +165,12 @@ async fn run(address: &HostPort, prefix: &str, rows: Vec<Row>) {
     for (number, row) in rows.iter().enumerate() {
         let topic = format!("{prefix}-{number}");
         assert_eq!(client.create_topic(&topic, &[]).await, 0, "{}", row.name);
+        // A real cluster answers 3 or 6 until the new partition's leader has heard of it.
+        let mut tries = 0;
+        while client.list_offset(&topic, -1).await.0 != 0 {
+            tries += 1;
+            assert!(tries < 100_000, "{}: the partition has no leader", row.name);
+        }
         for (index, step) in row.steps.iter().enumerate() {
             let found = client.produce(&topic, &step.batch.bytes()).await.unwrap();
             let expected = (step.code, step.base_offset, step.append_time_ms);
