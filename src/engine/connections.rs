@@ -321,7 +321,7 @@ impl Engine {
             match &request.kind {
                 RequestKind::Produce(sent) => {
                     for batch in sent {
-                        self.attempt_unanswered(batch, request.written_at.is_some(), reason);
+                        self.attempt_unanswered(batch, request.written_at.is_some());
                     }
                 }
                 RequestKind::Metadata => self.metadata_failed(),

@@ -42,7 +42,8 @@ impl Engine {
                     self.batch_answered(batch, answer, pace);
                 }
                 None => {
-                    self.attempt_unanswered(batch, true, "the answer leaves the partition out");
+                    // The answer leaves the partition out: as good as none.
+                    self.attempt_unanswered(batch, true);
                     self.want_metadata();
                 }
             }
@@ -203,7 +204,7 @@ impl Engine {
     }
 
     /// An attempt ended without an answer: the operating system had all of it (in doubt), or not (as if never sent).
-    pub(super) fn attempt_unanswered(&mut self, sent: &SentBatch, was_written: bool, _why: &str) {
+    pub(super) fn attempt_unanswered(&mut self, sent: &SentBatch, was_written: bool) {
         let Some((place, attempt)) = self.end_attempt(sent) else {
             self.touch(sent.lane);
             return;

@@ -192,22 +192,18 @@ pub fn kind_of(error: &Error) -> ProblemKind {
     }
 }
 
+/// Why an accepted record was not acknowledged, and after how many attempts; none if it was never accepted.
+fn ending(error: &Error) -> Option<(&Cause, u32)> {
+    if let Error::Rejected { cause, attempts, .. } | Error::Unknown { cause, attempts, .. } = error {
+        Some((cause, *attempts))
+    } else {
+        None
+    }
+}
+
 /// Whether the producer that said this must be replaced.
 pub fn is_fatal_error(error: &Error) -> bool {
-    match error {
-        Error::Closed => true,
-        Error::Rejected { cause, .. } | Error::Unknown { cause, .. } => is_fatal(cause),
-        Error::Config(_)
-        | Error::BufferFull { .. }
-        | Error::RecordTooLarge { .. }
-        | Error::InvalidTopic { .. }
-        | Error::TopicNotAvailable { .. }
-        | Error::UnknownPartition { .. }
-        | Error::TopicAuthorization { .. }
-        | Error::InvalidRecord(_)
-        | Error::Misuse(_)
-        | Error::NotReady { .. } => false,
-    }
+    *error == Error::Closed || ending(error).is_some_and(|(cause, _)| is_fatal(cause))
 }
 
 const fn is_fatal(cause: &Cause) -> bool {
@@ -248,21 +244,8 @@ fn is_authorisation(code: ErrorCode) -> bool {
 }
 
 /// How often the record's batch was handed to a connection, if it was accepted.
-pub const fn attempts_of(error: &Error) -> Option<u32> {
-    match error {
-        Error::Rejected { attempts, .. } | Error::Unknown { attempts, .. } => Some(*attempts),
-        Error::Config(_)
-        | Error::Closed
-        | Error::BufferFull { .. }
-        | Error::RecordTooLarge { .. }
-        | Error::InvalidTopic { .. }
-        | Error::TopicNotAvailable { .. }
-        | Error::UnknownPartition { .. }
-        | Error::TopicAuthorization { .. }
-        | Error::InvalidRecord(_)
-        | Error::Misuse(_)
-        | Error::NotReady { .. } => None,
-    }
+pub fn attempts_of(error: &Error) -> Option<u32> {
+    ending(error).map(|(_, attempts)| attempts)
 }
 
 fn capitalised(text: &str) -> String {

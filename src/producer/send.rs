@@ -290,12 +290,13 @@ impl Sending<'_> {
     )]
     async fn wait_for_metadata(&mut self, begun: Instant, deadline: Instant) -> Result<(), Error> {
         let before = self.topic.answer();
-        if !self.shared.is_open() {
-            return Err(Error::Closed);
-        }
         self.shared.command(Command::TopicWanted(Arc::clone(&self.topic.name)));
         loop {
+            // Before anything is looked at, so that no answer and no close can slip in between.
             let changed = self.topic.changed.notified();
+            if !self.shared.is_open() {
+                return Err(Error::Closed);
+            }
             let answer = self.topic.answer();
             if answer.count != before.count {
                 if let Some(error) = self.final_refusal(answer.error) {

@@ -300,7 +300,7 @@ impl Drop for Driver {
         for socket in self.sockets.values() {
             socket.task.abort();
         }
-        let pending = self.shared.counters.acknowledged.load(Ordering::Relaxed);
-        tracing::debug!(target: "facteur", acknowledged = pending, "the I/O thread ends");
+        let acknowledged = self.shared.counters.acknowledged.load(Ordering::Relaxed);
+        tracing::debug!(target: "facteur", acknowledged, "the I/O thread ends");
     }
 }

@@ -210,7 +210,6 @@ impl Shared {
         self.life.store(STOPPED, Ordering::Release);
         self.timers.close();
         self.stopped.notify_waiters();
-        self.begin_close();
     }
 
     /// Compresses and checksums a batch that was just sealed, here or in the pool, and puts it into its place.
