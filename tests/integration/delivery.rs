@@ -233,7 +233,10 @@ async fn a_plain_producer_stores_a_record_twice_when_its_answer_is_lost() {
 async fn the_first_batch_travels_alone_so_that_none_can_overtake_it() {
     let broker = broker(1).await;
     broker.faults().arm(Fault::new(0, FaultAction::AnswerError(ErrorCode::NOT_LEADER_OR_FOLLOWER)));
-    let producer = producer(&broker, &[("linger.ms", "0"), ("batch.size", "1"), ("retry.backoff.ms", "5")]);
+    // One record a batch, so that there are many: without this the open batch would grow while the first one waits.
+    let one_each = ("facteur.batch.growth.enable", "false");
+    let producer =
+        producer(&broker, &[("linger.ms", "0"), ("batch.size", "1"), ("retry.backoff.ms", "5"), one_each]);
     let expected: Vec<String> = (0..200).map(|i| i.to_string()).collect();
     let mut deliveries = Vec::new();
 
