@@ -11,6 +11,7 @@ pub mod connection;
 pub mod consume;
 pub mod exit;
 pub mod generate_transactions;
+pub mod http;
 pub mod message_format;
 pub mod output;
 pub mod produce;
