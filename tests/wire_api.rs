@@ -68,6 +68,27 @@ fn every_cut_is_an_error<T: Debug>(body: &Bytes, decode: impl Fn(Bytes) -> Resul
     }
 }
 
+// The codes, names and dialects of all keys, ours and the independent codec's. Fails if a row of the table is wrong: then
+// every header of that API would be, too.
+#[test]
+fn the_table_of_apis_agrees_with_the_schemas() {
+    for api in ApiKey::ALL {
+        let theirs = kp::ApiKey::try_from(api.code()).expect("a known key");
+        assert_eq!(format!("{theirs:?}"), api.name());
+        for version in theirs.valid_versions().min..=theirs.valid_versions().max {
+            let is_flexible = theirs.request_header_version(version) >= 2;
+            assert_eq!(api.is_flexible(version), is_flexible, "{api:?} {version}");
+            let has_flexible_header = theirs.response_header_version(version) >= 1;
+            assert_eq!(api.has_flexible_response_header(version), has_flexible_header, "{api:?} {version}");
+        }
+        assert_eq!(ApiKey::from_code(api.code()), Some(api));
+    }
+    assert!(ApiKey::ALL.is_sorted_by_key(|api| api.code()));
+    assert_eq!(ApiKey::from_code(4), None);
+    assert_eq!(negotiate(VersionRange::NONE, VersionRange { min: 0, max: 9 }), None);
+    assert_eq!(VersionRange::NONE.to_string(), "none");
+}
+
 // Fails if a version's fields are written otherwise than the protocol has them, or its answer is read otherwise.
 #[test]
 fn api_versions_agrees_with_the_schema_in_every_version() {

@@ -173,7 +173,8 @@ async fn an_independent_codec_understands_every_version_of_records_and_ids() {
             .with_client_software_name(text(if version >= 3 { "oracle" } else { "" }))
             .with_client_software_version(text(if version >= 3 { "1.0" } else { "" }));
         let answer: ApiVersionsResponse = ask(&mut client, ApiKey::ApiVersions, version, &request).await;
-        assert_eq!((answer.error_code, answer.api_keys.len()), (0, ApiKey::ALL.len() + 1));
+        let served = ApiKey::ALL.into_iter().filter(|api| !advertised_range(*api).is_empty()).count();
+        assert_eq!((answer.error_code, answer.api_keys.len()), (0, served));
         assert!(answer.api_keys.iter().any(|range| range.api_key == 10), "librdkafka's lz4 depends on it");
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::answer::Answer;
-use super::{RequestHeader, RequestReader, advertised_range, begin, find_coordinator};
+use super::{RequestHeader, RequestReader, advertised_range, begin};
 use crate::broker::cluster::Cluster;
 use crate::error::ErrorCode;
 use crate::wire::WireError;
@@ -42,12 +42,11 @@ pub(super) fn handle(cluster: &Cluster, header: &RequestHeader, request: &ApiVer
         return refuse(header, ErrorCode::INVALID_REQUEST);
     }
     let caps = &cluster.settings().caps;
-    let mut ranges: Vec<(i16, VersionRange)> = ApiKey::ALL
+    let ranges: Vec<(i16, VersionRange)> = ApiKey::ALL
         .into_iter()
         .map(|api| (api.code(), served_range(api, caps)))
-        .filter(|(_, range)| range.min <= range.max)
+        .filter(|(_, range)| !range.is_empty())
         .collect();
-    ranges.push((find_coordinator::CODE, find_coordinator::RANGE));
     encode(header, ErrorCode::NONE, &ranges)
 }
 

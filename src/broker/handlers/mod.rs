@@ -14,12 +14,13 @@
 //! Neighbours: [`super::server`] calls [`decode`] and [`handle`]; [`super::cluster`] is what is worked on; armed
 //! [`super::faults`] are applied here, once, for every API. Not here: sockets and waiting.
 
+pub mod admin;
 pub mod answer;
 pub mod api_versions;
 pub mod create_topics;
 pub mod delete_topics;
 pub mod fetch;
-mod find_coordinator;
+pub mod groups;
 pub mod init_producer_id;
 pub mod list_offsets;
 pub mod metadata;
@@ -45,22 +46,26 @@ use crate::wire::reader::Reader;
 /// Elements of arrays in one request, all arrays together.
 const MAX_ELEMENTS: usize = 200_000;
 
-/// The versions that this broker advertises, before caps. Produce 0 to 2 are advertised and refused: librdkafka turns
-/// compression off unless version 0 is there (KAFKA-18659).
+/// The versions that this broker advertises, before caps; [`VersionRange::NONE`] for what it does not serve, which
+/// closes the connection as Kafka does. Groups and administration have tables of their own. Produce 0 to 2 are
+/// advertised and refused: librdkafka turns compression off unless version 0 is there (KAFKA-18659).
 #[must_use]
-pub const fn advertised_range(api: ApiKey) -> VersionRange {
-    let (min, max) = match api {
-        ApiKey::Produce => (0, 11),
-        ApiKey::Fetch => (4, 12),
-        ApiKey::ListOffsets => (1, 7),
-        ApiKey::Metadata => (0, 12),
-        ApiKey::ApiVersions => (0, 4),
-        ApiKey::CreateTopics => (2, 7),
-        ApiKey::DeleteTopics => (1, 5),
-        ApiKey::InitProducerId => (0, 5),
-    };
-    VersionRange { min, max }
+pub fn advertised_range(api: ApiKey) -> VersionRange {
+    let all = ADVERTISED.iter().chain(groups::ADVERTISED).chain(admin::ADVERTISED);
+    all.copied().find(|(known, _)| *known == api).map_or(VersionRange::NONE, |(_, range)| range)
 }
+
+/// What is served here, see [`advertised_range`].
+const ADVERTISED: &[(ApiKey, VersionRange)] = &[
+    (ApiKey::Produce, VersionRange { min: 0, max: 11 }),
+    (ApiKey::Fetch, VersionRange { min: 4, max: 12 }),
+    (ApiKey::ListOffsets, VersionRange { min: 1, max: 7 }),
+    (ApiKey::Metadata, VersionRange { min: 0, max: 12 }),
+    (ApiKey::ApiVersions, VersionRange { min: 0, max: 4 }),
+    (ApiKey::CreateTopics, VersionRange { min: 2, max: 7 }),
+    (ApiKey::DeleteTopics, VersionRange { min: 1, max: 5 }),
+    (ApiKey::InitProducerId, VersionRange { min: 0, max: 5 }),
+];
 
 /// The first Produce version that is served.
 const FIRST_SERVED_PRODUCE: i16 = 3;
@@ -97,6 +102,8 @@ enum Body {
     CreateTopics(create_topics::CreateTopicsRequest),
     DeleteTopics(delete_topics::DeleteTopicsRequest),
     InitProducerId(init_producer_id::InitProducerIdRequest),
+    Group(groups::GroupRequest),
+    Admin(admin::AdminRequest),
 }
 
 /// What surrounds a request.
@@ -147,7 +154,7 @@ pub fn decode(frame: &Bytes, caps: &BTreeMap<i16, i16>) -> Result<Request, Reply
         Err(error) => return Err(Reply::Close(format!("the header of a request cannot be read: {error}"))),
     };
     let mut body =
-        Reader::new(name_of(header.api), rest(&mut reader)).flexible(header.api.is_flexible(header.version));
+        Reader::new(header.api.name(), rest(&mut reader)).flexible(header.api.is_flexible(header.version));
     let mut fields = RequestReader { reader: &mut body, elements_left: MAX_ELEMENTS };
     let version = header.version;
     let decoded = match header.api {
@@ -159,6 +166,24 @@ pub fn decode(frame: &Bytes, caps: &BTreeMap<i16, i16>) -> Result<Request, Reply
         ApiKey::CreateTopics => create_topics::decode(&mut fields, version).map(Body::CreateTopics),
         ApiKey::DeleteTopics => delete_topics::decode(&mut fields, version).map(Body::DeleteTopics),
         ApiKey::InitProducerId => init_producer_id::decode(&mut fields, version).map(Body::InitProducerId),
+        ApiKey::FindCoordinator
+        | ApiKey::JoinGroup
+        | ApiKey::SyncGroup
+        | ApiKey::Heartbeat
+        | ApiKey::LeaveGroup
+        | ApiKey::OffsetCommit
+        | ApiKey::OffsetFetch
+        | ApiKey::DescribeGroups
+        | ApiKey::ListGroups
+        | ApiKey::DeleteGroups => groups::decode(&mut fields, header.api, version).map(Body::Group),
+        ApiKey::DeleteRecords
+        | ApiKey::OffsetForLeaderEpoch
+        | ApiKey::DescribeConfigs
+        | ApiKey::IncrementalAlterConfigs
+        | ApiKey::CreatePartitions
+        | ApiKey::DescribeCluster
+        | ApiKey::DescribeProducers
+        | ApiKey::DescribeTopicPartitions => admin::decode(&mut fields, header.api, version).map(Body::Admin),
     };
     match decoded {
         Ok(body) => Ok(Request { header, body }),
@@ -173,26 +198,16 @@ fn decode_header(
     let code = reader.i16()?;
     let version = reader.i16()?;
     let correlation_id = reader.i32()?;
-    if code == find_coordinator::CODE && find_coordinator::RANGE.contains(version) {
-        return Ok(Err(Reply::Answer(find_coordinator::not_available(correlation_id, version))));
-    }
-    let Some(api) = ApiKey::ALL.into_iter().find(|api| api.code() == code) else {
+    let Some(api) = ApiKey::from_code(code) else {
         return Ok(Err(Reply::Close(format!("API key {code} is not served"))));
     };
     if !api_versions::served_range(api, caps).contains(version) {
         let header = RequestHeader { api, version: 0, correlation_id, client_id: String::new() };
-        return Ok(Err(match api {
+        return Ok(Err(if api == ApiKey::ApiVersions {
             // KIP-511: the client must learn the range, so that it can ask again.
-            ApiKey::ApiVersions => Reply::Answer(api_versions::unsupported(&header)),
-            ApiKey::Produce
-            | ApiKey::Fetch
-            | ApiKey::ListOffsets
-            | ApiKey::Metadata
-            | ApiKey::CreateTopics
-            | ApiKey::DeleteTopics
-            | ApiKey::InitProducerId => {
-                Reply::Close(format!("{} version {version} is not served", name_of(api)))
-            }
+            Reply::Answer(api_versions::unsupported(&header))
+        } else {
+            Reply::Close(format!("{} request version {version} is not served", api.name()))
         }));
     }
     // The client id is a plain string with a 16-bit length in every version of the header.
@@ -259,6 +274,8 @@ fn process(cluster: &mut Cluster, request: &Request, context: &RequestContext<'_
         Body::CreateTopics(body) => Reply::Answer(create_topics::handle(cluster, header, body, context)),
         Body::DeleteTopics(body) => Reply::Answer(delete_topics::handle(cluster, header, body, context)),
         Body::InitProducerId(body) => Reply::Answer(init_producer_id::handle(cluster, header, body, context)),
+        Body::Group(body) => groups::handle(cluster, header, body, context),
+        Body::Admin(body) => admin::handle(cluster, header, body, context),
     }
 }
 
@@ -278,6 +295,8 @@ fn refuse(request: &Request, code: ErrorCode) -> Reply {
         Body::CreateTopics(body) => create_topics::refuse(header, body, code),
         Body::DeleteTopics(body) => delete_topics::refuse(header, body, code),
         Body::InitProducerId(_) => init_producer_id::refuse(header, code),
+        Body::Group(body) => groups::refuse(header, body, code),
+        Body::Admin(body) => admin::refuse(header, body, code),
     })
 }
 
@@ -291,6 +310,8 @@ impl Body {
             Self::Metadata(body) => body.names().collect(),
             Self::CreateTopics(body) => body.topics.iter().map(|topic| topic.name.as_str()).collect(),
             Self::DeleteTopics(body) => body.names.iter().map(String::as_str).collect(),
+            Self::Group(body) => body.topics(),
+            Self::Admin(body) => body.topics(),
             Self::ApiVersions(_) | Self::InitProducerId(_) => Vec::new(),
         }
     }
@@ -352,18 +373,4 @@ fn begin(header: &RequestHeader) -> AnswerWriter {
         header.api.has_flexible_response_header(header.version),
         header.api.is_flexible(header.version),
     )
-}
-
-/// The API's name, as Kafka has it.
-const fn name_of(api: ApiKey) -> &'static str {
-    match api {
-        ApiKey::Produce => "Produce request",
-        ApiKey::Fetch => "Fetch request",
-        ApiKey::ListOffsets => "ListOffsets request",
-        ApiKey::Metadata => "Metadata request",
-        ApiKey::ApiVersions => "ApiVersions request",
-        ApiKey::CreateTopics => "CreateTopics request",
-        ApiKey::DeleteTopics => "DeleteTopics request",
-        ApiKey::InitProducerId => "InitProducerId request",
-    }
 }

@@ -29,7 +29,8 @@ use crate::wire::reader::Reader;
 /// The longest pause that a broker can ask of us (its quotas never do by more than seconds).
 pub const MAX_THROTTLE_MS: i32 = 3_600_000;
 
-/// The APIs that this crate speaks as a client.
+/// The APIs that this crate knows: those that it speaks as a client ([`ApiKey::supported_range`]), and those that only
+/// its broker serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ApiKey {
     /// Record batches to partitions' leaders.
@@ -40,56 +41,144 @@ pub enum ApiKey {
     ListOffsets = 2,
     /// Brokers, topics, leaders.
     Metadata = 3,
+    /// How far a consumer group has read.
+    OffsetCommit = 8,
+    /// How far a consumer group had read.
+    OffsetFetch = 9,
+    /// Which broker looks after a group or a transactional id.
+    FindCoordinator = 10,
+    /// A member comes into a group, or comes back.
+    JoinGroup = 11,
+    /// A member is alive.
+    Heartbeat = 12,
+    /// Members go.
+    LeaveGroup = 13,
+    /// The leader hands out partitions; the others learn theirs.
+    SyncGroup = 14,
+    /// Groups with their members.
+    DescribeGroups = 15,
+    /// All groups.
+    ListGroups = 16,
     /// What versions a broker speaks.
     ApiVersions = 18,
     /// New topics.
     CreateTopics = 19,
     /// No more topics.
     DeleteTopics = 20,
+    /// A partition's oldest records go.
+    DeleteRecords = 21,
     /// A producer id and epoch.
     InitProducerId = 22,
+    /// Where a leader's epoch ended.
+    OffsetForLeaderEpoch = 23,
+    /// Settings of topics and brokers.
+    DescribeConfigs = 32,
+    /// More partitions for a topic.
+    CreatePartitions = 37,
+    /// No more groups.
+    DeleteGroups = 42,
+    /// Other settings, one by one.
+    IncrementalAlterConfigs = 44,
+    /// Brokers, without topics.
+    DescribeCluster = 60,
+    /// The producers that partitions remember.
+    DescribeProducers = 61,
+    /// Topics' partitions, page by page.
+    DescribeTopicPartitions = 75,
+}
+
+/// What is fixed about an API.
+struct Facts {
+    code: i16,
+    first_flexible_version: i16,
+    name: &'static str,
 }
 
 impl ApiKey {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 26] = [
         Self::Produce,
         Self::Fetch,
         Self::ListOffsets,
         Self::Metadata,
+        Self::OffsetCommit,
+        Self::OffsetFetch,
+        Self::FindCoordinator,
+        Self::JoinGroup,
+        Self::Heartbeat,
+        Self::LeaveGroup,
+        Self::SyncGroup,
+        Self::DescribeGroups,
+        Self::ListGroups,
         Self::ApiVersions,
         Self::CreateTopics,
         Self::DeleteTopics,
+        Self::DeleteRecords,
         Self::InitProducerId,
+        Self::OffsetForLeaderEpoch,
+        Self::DescribeConfigs,
+        Self::CreatePartitions,
+        Self::DeleteGroups,
+        Self::IncrementalAlterConfigs,
+        Self::DescribeCluster,
+        Self::DescribeProducers,
+        Self::DescribeTopicPartitions,
     ];
+
+    const fn facts(self) -> Facts {
+        let (code, first_flexible_version, name) = match self {
+            Self::Produce => (0, 9, "Produce"),
+            Self::Fetch => (1, 12, "Fetch"),
+            Self::ListOffsets => (2, 6, "ListOffsets"),
+            Self::Metadata => (3, 9, "Metadata"),
+            Self::OffsetCommit => (8, 8, "OffsetCommit"),
+            Self::OffsetFetch => (9, 6, "OffsetFetch"),
+            Self::FindCoordinator => (10, 3, "FindCoordinator"),
+            Self::JoinGroup => (11, 6, "JoinGroup"),
+            Self::Heartbeat => (12, 4, "Heartbeat"),
+            Self::LeaveGroup => (13, 4, "LeaveGroup"),
+            Self::SyncGroup => (14, 4, "SyncGroup"),
+            Self::DescribeGroups => (15, 5, "DescribeGroups"),
+            Self::ListGroups => (16, 3, "ListGroups"),
+            Self::ApiVersions => (18, 3, "ApiVersions"),
+            Self::CreateTopics => (19, 5, "CreateTopics"),
+            Self::DeleteTopics => (20, 4, "DeleteTopics"),
+            Self::DeleteRecords => (21, 2, "DeleteRecords"),
+            Self::InitProducerId => (22, 2, "InitProducerId"),
+            Self::OffsetForLeaderEpoch => (23, 4, "OffsetForLeaderEpoch"),
+            Self::DescribeConfigs => (32, 4, "DescribeConfigs"),
+            Self::CreatePartitions => (37, 2, "CreatePartitions"),
+            Self::DeleteGroups => (42, 2, "DeleteGroups"),
+            Self::IncrementalAlterConfigs => (44, 1, "IncrementalAlterConfigs"),
+            Self::DescribeCluster => (60, 0, "DescribeCluster"),
+            Self::DescribeProducers => (61, 0, "DescribeProducers"),
+            Self::DescribeTopicPartitions => (75, 0, "DescribeTopicPartitions"),
+        };
+        Facts { code, first_flexible_version, name }
+    }
+
+    /// The API of that number, if this crate knows it.
+    #[must_use]
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|api| api.code() == code)
+    }
 
     /// The number on the wire.
     #[must_use]
     pub const fn code(self) -> i16 {
-        match self {
-            Self::Produce => 0,
-            Self::Fetch => 1,
-            Self::ListOffsets => 2,
-            Self::Metadata => 3,
-            Self::ApiVersions => 18,
-            Self::CreateTopics => 19,
-            Self::DeleteTopics => 20,
-            Self::InitProducerId => 22,
-        }
+        self.facts().code
+    }
+
+    /// The name, as Kafka's documentation has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.facts().name
     }
 
     /// The first version with compact lengths and tagged fields (KIP-482).
     #[must_use]
     pub const fn first_flexible_version(self) -> i16 {
-        match self {
-            Self::Produce | Self::Metadata => 9,
-            Self::Fetch => 12,
-            Self::ListOffsets => 6,
-            Self::ApiVersions => 3,
-            Self::CreateTopics => 5,
-            Self::DeleteTopics => 4,
-            Self::InitProducerId => 2,
-        }
+        self.facts().first_flexible_version
     }
 
     /// Whether `version` has compact lengths and tagged fields.
@@ -102,19 +191,10 @@ impl ApiKey {
     /// answer must be readable before a version is agreed upon.
     #[must_use]
     pub const fn has_flexible_response_header(self, version: i16) -> bool {
-        match self {
-            Self::ApiVersions => false,
-            Self::Produce
-            | Self::Fetch
-            | Self::ListOffsets
-            | Self::Metadata
-            | Self::CreateTopics
-            | Self::DeleteTopics
-            | Self::InitProducerId => self.is_flexible(version),
-        }
+        !matches!(self, Self::ApiVersions) && self.is_flexible(version)
     }
 
-    /// The versions that this crate speaks.
+    /// The versions that this crate speaks as a client; [`VersionRange::NONE`] for what only its broker serves.
     #[must_use]
     pub const fn supported_range(self) -> VersionRange {
         let (min, max) = match self {
@@ -126,6 +206,24 @@ impl ApiKey {
             Self::CreateTopics => (2, 7),
             Self::DeleteTopics => (1, 5),
             Self::InitProducerId => (0, 5),
+            Self::OffsetCommit
+            | Self::OffsetFetch
+            | Self::FindCoordinator
+            | Self::JoinGroup
+            | Self::Heartbeat
+            | Self::LeaveGroup
+            | Self::SyncGroup
+            | Self::DescribeGroups
+            | Self::ListGroups
+            | Self::DeleteRecords
+            | Self::OffsetForLeaderEpoch
+            | Self::DescribeConfigs
+            | Self::CreatePartitions
+            | Self::DeleteGroups
+            | Self::IncrementalAlterConfigs
+            | Self::DescribeCluster
+            | Self::DescribeProducers
+            | Self::DescribeTopicPartitions => return VersionRange::NONE,
         };
         VersionRange { min, max }
     }
@@ -153,6 +251,15 @@ pub struct VersionRange {
 }
 
 impl VersionRange {
+    /// No version at all; it contains none, and nothing can be negotiated with it.
+    pub const NONE: Self = Self { min: 0, max: -1 };
+
+    /// Whether there is no version in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.max < self.min
+    }
+
     /// Whether `version` is in the range.
     #[must_use]
     pub const fn contains(self, version: i16) -> bool {
@@ -162,6 +269,9 @@ impl VersionRange {
 
 impl fmt::Display for VersionRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("none");
+        }
         write!(f, "{} to {}", self.min, self.max)
     }
 }
