@@ -53,6 +53,8 @@ pub mod accumulator;
 #[cfg(feature = "broker")]
 pub mod broker;
 #[cfg(feature = "lab")]
+pub mod chaos;
+#[cfg(feature = "lab")]
 pub mod cli;
 pub mod config;
 pub mod engine;
