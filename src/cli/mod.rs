@@ -7,10 +7,12 @@
 
 pub mod broker;
 pub mod client;
+pub mod completions;
 pub mod connection;
 pub mod consume;
 pub mod exit;
 pub mod generate_transactions;
+pub mod healthcheck;
 pub mod http;
 pub mod message_format;
 pub mod output;
@@ -25,7 +27,7 @@ pub mod topics;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::lab::clock;
@@ -51,6 +53,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Starts the broker and the HTTP façade (the default).
+    #[command(after_help = serve::EXAMPLES)]
     Serve(serve::ServeArguments),
     /// Starts the broker alone.
     Broker(broker::BrokerArguments),
@@ -62,6 +65,17 @@ enum Command {
     Topics(topics::TopicsArguments),
     /// Prints made-up bank transactions, one JSON object a line: the same ones for the same seed.
     GenerateTransactions(generate_transactions::GenerateArguments),
+    /// Asks an HTTP address whether it is well; for container health checks.
+    Healthcheck(healthcheck::HealthcheckArguments),
+    /// Prints a completion script for a shell.
+    Completions(completions::CompletionsArguments),
+    /// Prints the manual page, or writes one page per command.
+    Man(completions::ManArguments),
+}
+
+/// All commands and flags as data: completions, manual pages and a test of the help are made from it.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line and returns the process's exit code.
@@ -107,6 +121,9 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Consume(arguments)) => consume::run(arguments).await,
         Some(Command::Topics(arguments)) => topics::run(arguments).await,
         Some(Command::GenerateTransactions(arguments)) => generate_transactions::run(&arguments),
+        Some(Command::Healthcheck(arguments)) => healthcheck::run(arguments).await,
+        Some(Command::Completions(arguments)) => completions::run(&arguments),
+        Some(Command::Man(arguments)) => completions::run_man(&arguments),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 use serde::Serialize;
 
 use crate::cli::client::{Client, parse_bootstrap};
@@ -31,6 +31,9 @@ pub struct ServeArguments {
     /// Port of the façade with profile `librdkafka` [default: 18081, or the port in `ASPNETCORE_URLS`].
     #[arg(long, env = "FACTEUR_LIBRDKAFKA_PORT", value_name = "PORT")]
     pub librdkafka_port: Option<u16>,
+    /// Serve one profile alone: one container for each, as in the course [default: both].
+    #[arg(long, env = "FACTEUR_ONLY", value_enum, value_name = "PROFILE")]
+    pub only: Option<Profile>,
     /// Port of the embedded broker.
     #[arg(long, env = "FACTEUR_KAFKA_PORT", default_value_t = 9092, value_name = "PORT")]
     pub kafka_port: u16,
@@ -62,8 +65,10 @@ pub struct ServeArguments {
 struct Addresses {
     status: &'static str,
     kafka: Vec<String>,
-    java: String,
-    librdkafka: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    java: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    librdkafka: Option<String>,
     topic: String,
     embedded: bool,
     /// Whether the producers are connected.
@@ -117,17 +122,15 @@ pub async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
 fn settings(arguments: &ServeArguments) -> Result<LabSettings, Failure> {
     let lookup = |name: &str| std::env::var(name).ok();
     let environment = ProducerEnvironment::read(lookup).map_err(|error| Failure::usage(error.to_string()))?;
-    let server_port = lookup("SERVER_PORT").map(|value| parse_port("SERVER_PORT", &value)).transpose()?;
-    let urls = lookup("ASPNETCORE_URLS").map(|value| port_of_aspnetcore_urls(&value)).transpose();
-    let urls_port = urls.map_err(|error| Failure::usage(error.to_string()))?;
     let bootstrap = arguments.bootstrap_server.clone().filter(|text| !text.trim().is_empty());
     if let Some(bootstrap) = &bootstrap {
         parse_bootstrap(bootstrap)?;
     }
     Ok(LabSettings {
         listen: arguments.listen,
-        java_port: arguments.java_port.or(server_port).unwrap_or(18_080),
-        librdkafka_port: arguments.librdkafka_port.or(urls_port).unwrap_or(18_081),
+        java_port: port(Profile::Java, arguments.java_port, lookup)?,
+        librdkafka_port: port(Profile::Librdkafka, arguments.librdkafka_port, lookup)?,
+        only: arguments.only,
         bootstrap,
         kafka_ports: vec![arguments.kafka_port, arguments.kafka_internal_port],
         advertised_host: arguments.advertised_host.clone(),
@@ -137,6 +140,53 @@ fn settings(arguments: &ServeArguments) -> Result<LabSettings, Failure> {
         most_calls: usize::from(arguments.max_calls.max(1)),
         ..LabSettings::default()
     })
+}
+
+/// The port of a profile: its flag, or the variable that the course's image of that API knows, or the course's own.
+fn port(
+    profile: Profile,
+    flag: Option<u16>,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<u16, Failure> {
+    if let Some(flag) = flag {
+        return Ok(flag);
+    }
+    let (from_variable, standard) = match profile {
+        Profile::Java => {
+            (lookup("SERVER_PORT").map(|value| parse_port("SERVER_PORT", &value)).transpose()?, 18_080)
+        }
+        Profile::Librdkafka => {
+            let urls = lookup("ASPNETCORE_URLS").map(|value| port_of_aspnetcore_urls(&value)).transpose();
+            (urls.map_err(|error| Failure::usage(error.to_string()))?, 18_081)
+        }
+    };
+    Ok(from_variable.unwrap_or(standard))
+}
+
+/// The port on which a `serve` without flags, with the same variables, listens: what a health check asks.
+///
+/// # Errors
+///
+/// Which variable is wrong.
+pub fn own_port() -> Result<u16, Failure> {
+    own_port_of(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+fn own_port_of(lookup: impl Fn(&str) -> Option<String>) -> Result<u16, Failure> {
+    let only = match lookup("FACTEUR_ONLY") {
+        None => Profile::Java,
+        Some(name) => Profile::from_str(&name, true).map_err(|_| {
+            Failure::usage(format!(
+                "FACTEUR_ONLY is {name:?}; expected java or librdkafka. Correct it or unset it"
+            ))
+        })?,
+    };
+    let variable = match only {
+        Profile::Java => "FACTEUR_JAVA_PORT",
+        Profile::Librdkafka => "FACTEUR_LIBRDKAFKA_PORT",
+    };
+    let flag = lookup(variable).map(|value| parse_port(variable, &value)).transpose()?;
+    port(only, flag, lookup)
 }
 
 fn parse_port(variable: &str, value: &str) -> Result<u16, Failure> {
@@ -154,7 +204,8 @@ fn failure(error: &StartError) -> Failure {
 }
 
 fn announce(arguments: &ServeArguments, lab: &RunningLab, is_ready: bool) -> Result<(), Failure> {
-    let (java, librdkafka) = (lab.address(Profile::Java), lab.address(Profile::Librdkafka));
+    let url = |profile| lab.served(profile).map(|address| format!("http://{address}"));
+    let (java, librdkafka) = (url(Profile::Java), url(Profile::Librdkafka));
     let kafka: Vec<String> = match lab.broker() {
         Some(broker) => broker.addresses().iter().map(ToString::to_string).collect(),
         None => vec![lab.bootstrap().to_owned()],
@@ -164,8 +215,8 @@ fn announce(arguments: &ServeArguments, lab: &RunningLab, is_ready: bool) -> Res
         return output::json_line(&Addresses {
             status: "listening",
             kafka,
-            java: format!("http://{java}"),
-            librdkafka: format!("http://{librdkafka}"),
+            java,
+            librdkafka,
             topic: arguments.topic.clone(),
             embedded: lab.broker().is_some(),
             ready: is_ready,
@@ -176,15 +227,18 @@ fn announce(arguments: &ServeArguments, lab: &RunningLab, is_ready: bool) -> Res
         (if lab.broker().is_some() { "embedded" } else { "outside" }, &arguments.topic, kafka.join(", "));
     let first = kafka.first().map_or("", String::as_str);
     let consume = if first == "127.0.0.1:9092" { String::new() } else { format!(" -b {first}") };
+    let line = |profile: &str, url: &Option<String>| {
+        url.as_ref().map_or_else(String::new, |url| format!("  {:<22}{url}\n", format!("façade, {profile}")))
+    };
+    let facades = line("java", &java) + &line("librdkafka", &librdkafka);
+    let facade = java.or(librdkafka).unwrap_or_default();
     output::line(&format!(
         "facteur {version}, {state} {start_ms} ms
   Kafka ({kind})      {shown}
-  façade, java          http://{java}
-  façade, librdkafka    http://{librdkafka}
-  topic                 {topic}
+{facades}  topic                 {topic}
 
 Try next:
-  curl -X POST 'http://{java}/api/v1/send?mode=idempotent&sendMode=sync&eventId=E-1'
+  curl -X POST '{facade}/api/v1/send?mode=idempotent&sendMode=sync&eventId=E-1'
   facteur consume{consume} -t {topic} --from-beginning -e
 
 Ctrl-C stops it.",
@@ -222,3 +276,47 @@ fn say_what_was_lost(report: &StopReport) {
 
 /// An embedded broker takes milliseconds; this is for a machine that is very busy.
 const READY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Shown below the flags.
+pub const EXAMPLES: &str = "\
+Examples:
+  facteur serve
+  facteur serve -b kafka.example:9092 --json
+  SERVER_PORT=8080 facteur serve --only java --listen 0.0.0.0      one API in a container
+  KAFKA_LINGER_MS=20 facteur serve --max-calls 64
+
+Variables of the producers: KAFKA_REQUEST_TIMEOUT_MS, KAFKA_SOCKET_TIMEOUT_MS, KAFKA_DELIVERY_TIMEOUT_MS,
+KAFKA_RETRY_BACKOFF_MS, KAFKA_RETRIES, KAFKA_LINGER_MS, KAFKA_BUFFER_MEMORY, KAFKA_MAX_BLOCK_MS, KAFKA_ACKS_PLAIN,
+KAFKA_ADDRESS_MAP. Exit codes: 0 stopped, 2 a flag or variable is wrong, 3 a port is taken, 130 stopped at once.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(pairs: &[(&str, &str)]) -> Result<u16, Failure> {
+        own_port_of(|name| {
+            pairs.iter().find(|(candidate, _)| *candidate == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    // A health check that asks another port than the container serves would restart a healthy container for ever.
+    #[test]
+    fn the_health_check_asks_the_port_that_serve_takes() {
+        assert_eq!(own(&[]), Ok(18_080));
+        assert_eq!(own(&[("SERVER_PORT", "8080")]), Ok(8080));
+        assert_eq!(own(&[("SERVER_PORT", "8080"), ("FACTEUR_JAVA_PORT", "9000")]), Ok(9000));
+        assert_eq!(own(&[("FACTEUR_ONLY", "librdkafka")]), Ok(18_081));
+        assert_eq!(own(&[("FACTEUR_ONLY", "librdkafka"), ("ASPNETCORE_URLS", "http://+:8080")]), Ok(8080));
+    }
+
+    // A wrong variable is named, as `serve` itself does.
+    #[test]
+    fn a_wrong_variable_is_named_by_the_health_check() {
+        for (variable, value) in
+            [("FACTEUR_ONLY", "dotnet"), ("SERVER_PORT", "http"), ("FACTEUR_JAVA_PORT", "70000")]
+        {
+            let failure = own(&[(variable, value)]).unwrap_err();
+            assert!(failure.message.contains(variable) && failure.message.contains(value), "{failure:?}");
+        }
+    }
+}

@@ -8,7 +8,7 @@
 use std::fmt;
 
 /// Which family of clients a port imitates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Profile {
     /// Port 18080: murmur2 for keys; the client waits `KAFKA_REQUEST_TIMEOUT_MS` for an answer.
     Java,

@@ -35,6 +35,8 @@ pub struct LabSettings {
     pub java_port: u16,
     /// The port of profile `librdkafka`.
     pub librdkafka_port: u16,
+    /// Serve this profile alone, as one container of the course does; `None` serves both.
+    pub only: Option<Profile>,
     /// An outside Kafka; `None` starts the embedded broker.
     pub bootstrap: Option<String>,
     /// The embedded broker's ports; the first one is for clients on this machine.
@@ -61,6 +63,7 @@ impl Default for LabSettings {
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             java_port: 18_080,
             librdkafka_port: 18_081,
+            only: None,
             bootstrap: None,
             kafka_ports: vec![9092, 29_092],
             advertised_host: None,
@@ -151,8 +154,13 @@ impl RunningLab {
     ///
     /// Dropping the future closes what was opened.
     pub async fn start(settings: LabSettings) -> Result<Self, StartError> {
-        let java = listen(&settings, Profile::Java, settings.java_port).await?;
-        let librdkafka = listen(&settings, Profile::Librdkafka, settings.librdkafka_port).await?;
+        let ports = [(Profile::Java, settings.java_port), (Profile::Librdkafka, settings.librdkafka_port)];
+        let mut listeners = Vec::new();
+        for (profile, port) in ports {
+            if settings.only.is_none_or(|only| only == profile) {
+                listeners.push((profile, listen(&settings, profile, port).await?));
+            }
+        }
         let (broker, bootstrap) = match &settings.bootstrap {
             Some(bootstrap) => (None, bootstrap.clone()),
             None => {
@@ -166,7 +174,7 @@ impl RunningLab {
         let shared = Arc::new(Shared::new(&settings));
         let mut facades = Vec::new();
         let mut servers = Vec::new();
-        for (profile, (listener, address)) in [(Profile::Java, java), (Profile::Librdkafka, librdkafka)] {
+        for (profile, (listener, address)) in listeners {
             let producers = Producers::new(profile, bootstrap.clone(), settings.environment.clone());
             for mode in [Mode::Plain, Mode::Idempotent] {
                 producers.get(producers.standard(mode)).map_err(StartError::Producer)?;
@@ -189,11 +197,16 @@ impl RunningLab {
     ///
     /// # Panics
     ///
-    /// Never: both profiles are served from the start.
-    #[allow(clippy::expect_used, reason = "both profiles are served from the start")]
+    /// If [`LabSettings::only`] left this profile out; [`Self::served`] asks.
+    #[allow(clippy::expect_used, reason = "a caller who left a profile out knows that it did")]
     pub fn address(&self, profile: Profile) -> SocketAddr {
-        let at = self.facades.iter().position(|facade| facade.profile == profile);
-        at.and_then(|at| self.servers.get(at)).expect("both profiles are served from the start").address()
+        self.served(profile).expect("this profile was left out by LabSettings::only")
+    }
+
+    /// Where a profile's façade listens, if it is served.
+    pub fn served(&self, profile: Profile) -> Option<SocketAddr> {
+        let at = self.facades.iter().position(|facade| facade.profile == profile)?;
+        self.servers.get(at).map(Server::address)
     }
 
     /// What Kafka clients should use.
