@@ -72,9 +72,12 @@ pub mod wire;
 
 pub use config::{Acks, Compression, HostPort, PartitionerChoice, ProducerConfig, ProducerConfigBuilder};
 pub use error::{Cause, Error, ErrorCode, Outcome};
-pub use producer::{CloseReport, Guarantees, Producer, Statistics, TopicHandle, TrySendError};
+pub use producer::{
+    CloseReport, Guarantees, Producer, ProducerBuilder, Statistics, TopicHandle, TrySendError,
+};
 pub use record::{Header, Record};
-pub use runtime::delivery::{Delivery, DeliveryDetails, DeliveryReport};
+pub use runtime::delivery::{Delivery, DeliveryDetails, DeliveryReport, RecordPlace};
+pub use runtime::observations::{Observations, Observed};
 
 /// The README is a test: what it shows compiles.
 #[cfg(doctest)]

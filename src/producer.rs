@@ -6,10 +6,12 @@
 //!
 //! Neighbours: `runtime::lanes` has the locks, `runtime::driver` the I/O. Not here: anything about sockets or retries.
 
+mod builder;
 mod handle;
 mod send;
 mod statistics;
 
+pub use builder::ProducerBuilder;
 pub use handle::{CloseReport, Guarantees, Producer, TopicHandle};
 pub use send::TrySendError;
 pub use statistics::Statistics;

@@ -6,5 +6,6 @@ mod integration {
     pub mod support;
 
     mod delivery;
+    mod observations;
     mod refusal;
 }

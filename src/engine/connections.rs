@@ -321,6 +321,7 @@ impl Engine {
             match &request.kind {
                 RequestKind::Produce(sent) => {
                     for batch in sent {
+                        self.observe_unanswered((connection, node), request, batch, reason);
                         self.attempt_unanswered(batch, request.written_at.is_some());
                     }
                 }

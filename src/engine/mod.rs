@@ -307,6 +307,7 @@ impl Engine {
             partition: state.partition,
             batch: batch.batch.number,
             stamp: batch.stamp.map(|stamp| (stamp.identity, stamp.base.to_wire())),
+            first_record: batch.batch.first_record,
             records: batch.batch.record_count(),
             attempt: batch.attempts,
         }

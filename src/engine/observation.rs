@@ -22,6 +22,8 @@ pub struct BatchName {
     pub batch: BatchNumber,
     /// Identity and base sequence, once stamped.
     pub stamp: Option<(ProducerIdentity, i32)>,
+    /// The place of its first record in the batch as it was appended: above 0 only after a split.
+    pub first_record: u32,
     /// Records in it.
     pub records: u32,
     /// This attempt.
@@ -37,8 +39,36 @@ pub enum Observation {
     ConnectionReady { node: NodeId, connection: ConnectionId },
     /// A connection ended or could not be opened.
     ConnectionLost { node: NodeId, connection: ConnectionId, reason: Arc<str> },
-    /// A batch was handed to a connection.
-    BatchSent { batch: BatchName, node: NodeId, connection: ConnectionId, correlation_id: i32 },
+    /// A batch got its identity and base sequence: from now on its name never changes.
+    BatchStamped { batch: BatchName },
+    /// A batch was handed to a connection. `waited_us` is from its first record's append.
+    BatchSent {
+        batch: BatchName,
+        node: NodeId,
+        connection: ConnectionId,
+        correlation_id: i32,
+        size_bytes: usize,
+        waited_us: u64,
+    },
+    /// A broker answered for a batch. `waited_us` is from handing the request over.
+    BatchAnswered {
+        batch: BatchName,
+        node: NodeId,
+        connection: ConnectionId,
+        correlation_id: i32,
+        code: ErrorCode,
+        base_offset: Option<i64>,
+        waited_us: u64,
+    },
+    /// An attempt ended without an answer; `was_written` says whether the operating system had taken all of it.
+    BatchUnanswered {
+        batch: BatchName,
+        node: NodeId,
+        connection: ConnectionId,
+        correlation_id: i32,
+        was_written: bool,
+        reason: Arc<str>,
+    },
     /// A batch is in the log.
     BatchAcknowledged { batch: BatchName, base_offset: Option<i64>, deduplicated: Option<bool> },
     /// A batch will be sent again.
@@ -67,4 +97,87 @@ pub enum Observation {
     Throttled { node: NodeId, throttle_ms: u64 },
     /// A broker answered something that makes no sense; the connection is closed.
     ProtocolViolation { node: NodeId, detail: Arc<str> },
+}
+
+impl Observation {
+    /// The variant's name: the event's name in `tracing` and in time lines.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ConnectionReady { .. } => "ConnectionReady",
+            Self::ConnectionLost { .. } => "ConnectionLost",
+            Self::BatchStamped { .. } => "BatchStamped",
+            Self::BatchSent { .. } => "BatchSent",
+            Self::BatchAnswered { .. } => "BatchAnswered",
+            Self::BatchUnanswered { .. } => "BatchUnanswered",
+            Self::BatchAcknowledged { .. } => "BatchAcknowledged",
+            Self::BatchRetried { .. } => "BatchRetried",
+            Self::BatchRejected { .. } => "BatchRejected",
+            Self::BatchUnknown { .. } => "BatchUnknown",
+            Self::LateAcknowledgement { .. } => "LateAcknowledgement",
+            Self::BatchAbandoned { .. } => "BatchAbandoned",
+            Self::BatchSplit { .. } => "BatchSplit",
+            Self::LaneReset { .. } => "LaneReset",
+            Self::ProducerIdAssigned { .. } => "ProducerIdAssigned",
+            Self::EpochBumped { .. } => "EpochBumped",
+            Self::MetadataUpdated { .. } => "MetadataUpdated",
+            Self::LeaderChanged { .. } => "LeaderChanged",
+            Self::Throttled { .. } => "Throttled",
+            Self::ProtocolViolation { .. } => "ProtocolViolation",
+        }
+    }
+
+    /// The batch that it is about, if it is about one.
+    #[must_use]
+    pub const fn batch(&self) -> Option<&BatchName> {
+        match self {
+            Self::BatchStamped { batch }
+            | Self::BatchSent { batch, .. }
+            | Self::BatchAnswered { batch, .. }
+            | Self::BatchUnanswered { batch, .. }
+            | Self::BatchAcknowledged { batch, .. }
+            | Self::BatchRetried { batch, .. }
+            | Self::BatchRejected { batch, .. }
+            | Self::BatchUnknown { batch, .. }
+            | Self::LateAcknowledgement { batch, .. }
+            | Self::BatchAbandoned { batch }
+            | Self::BatchSplit { batch, .. } => Some(batch),
+            Self::ConnectionReady { .. }
+            | Self::ConnectionLost { .. }
+            | Self::LaneReset { .. }
+            | Self::ProducerIdAssigned { .. }
+            | Self::EpochBumped { .. }
+            | Self::MetadataUpdated { .. }
+            | Self::LeaderChanged { .. }
+            | Self::Throttled { .. }
+            | Self::ProtocolViolation { .. } => None,
+        }
+    }
+
+    /// The connection that it is about, if it is about one.
+    #[must_use]
+    pub const fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::ConnectionReady { connection, .. }
+            | Self::ConnectionLost { connection, .. }
+            | Self::BatchSent { connection, .. }
+            | Self::BatchAnswered { connection, .. }
+            | Self::BatchUnanswered { connection, .. } => Some(*connection),
+            Self::BatchStamped { .. }
+            | Self::BatchAcknowledged { .. }
+            | Self::BatchRetried { .. }
+            | Self::BatchRejected { .. }
+            | Self::BatchUnknown { .. }
+            | Self::LateAcknowledgement { .. }
+            | Self::BatchAbandoned { .. }
+            | Self::BatchSplit { .. }
+            | Self::LaneReset { .. }
+            | Self::ProducerIdAssigned { .. }
+            | Self::EpochBumped { .. }
+            | Self::MetadataUpdated { .. }
+            | Self::LeaderChanged { .. }
+            | Self::Throttled { .. }
+            | Self::ProtocolViolation { .. } => None,
+        }
+    }
 }

@@ -12,9 +12,9 @@ use crate::engine::in_flight_requests::{InFlight, SentBatch};
 use crate::engine::lane::{Attempt, Fate, Reset, broker_cause};
 use crate::engine::partition_sequences::Gate;
 use crate::engine::resolution::Late;
-use crate::engine::{Engine, Observation};
+use crate::engine::{BatchName, Engine, Observation};
 use crate::error::{AnswerClass, Cause, ErrorCode};
-use crate::identifiers::{ConnectionId, LaneId};
+use crate::identifiers::{ConnectionId, LaneId, NodeId};
 use crate::wire::api::produce::{PartitionAnswer, ProduceResponse, TopicRef};
 
 /// A batch that a broker finds corrupt is sent again so often: our memory or the network may be at fault (B31).
@@ -33,8 +33,10 @@ impl Engine {
         self.stats.responses += 1;
         self.stats.request_latency_sum_us += latency;
         self.stats.request_latency_max_us = self.stats.request_latency_max_us.max(latency);
+        let node = self.connections.get(&connection).map_or(NodeId(-1), |open| open.node);
         for batch in sent {
             let answer = response.partitions.iter().find(|answer| self.is_for(answer, batch));
+            self.observe_answered((connection, node), request, batch, answer);
             match answer {
                 Some(answer) => {
                     let is_led = self.apply_leader_hint(batch.lane, answer, &response.node_endpoints);
@@ -52,6 +54,68 @@ impl Engine {
         if response.throttle_ms > 0 {
             self.throttle(connection, response.throttle_ms);
         }
+    }
+
+    /// Told before the answer changes anything, so that it names the attempt that it answers.
+    fn observe_answered(
+        &mut self,
+        (connection, node): (ConnectionId, NodeId),
+        request: &InFlight,
+        sent: &SentBatch,
+        answer: Option<&PartitionAnswer>,
+    ) {
+        let Some(answer) = answer else {
+            self.observe_unanswered(
+                (connection, node),
+                request,
+                sent,
+                "the answer leaves this partition out",
+            );
+            return;
+        };
+        let Some(batch) = self.observed_attempt(connection, sent) else { return };
+        let (correlation_id, code) = (request.correlation_id, answer.error);
+        let base_offset = (answer.base_offset >= 0).then_some(answer.base_offset);
+        let waited_us = super::sender::micros(self.now.since(request.sent_at));
+        self.observe(|| Observation::BatchAnswered {
+            batch,
+            node,
+            connection,
+            correlation_id,
+            code,
+            base_offset,
+            waited_us,
+        });
+    }
+
+    pub(super) fn observe_unanswered(
+        &mut self,
+        (connection, node): (ConnectionId, NodeId),
+        request: &InFlight,
+        sent: &SentBatch,
+        reason: &str,
+    ) {
+        let Some(batch) = self.observed_attempt(connection, sent) else { return };
+        let (correlation_id, was_written) = (request.correlation_id, request.written_at.is_some());
+        self.observe(|| Observation::BatchUnanswered {
+            batch,
+            node,
+            connection,
+            correlation_id,
+            was_written,
+            reason: reason.into(),
+        });
+    }
+
+    /// The batch of an attempt that is open on this connection, if anybody wants to hear of it.
+    fn observed_attempt(&self, connection: ConnectionId, sent: &SentBatch) -> Option<BatchName> {
+        if !self.is_observed {
+            return None;
+        }
+        let state = self.lanes.get(sent.lane.index())?;
+        let place = state.position(sent.batch, sent.first_record)?;
+        let is_open = state.window[place].open.is_some_and(|open| open.connection == connection);
+        is_open.then(|| self.batch_name(sent.lane, place))
     }
 
     fn is_for(&self, answer: &PartitionAnswer, sent: &SentBatch) -> bool {

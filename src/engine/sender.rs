@@ -328,10 +328,7 @@ impl Engine {
                 None => request.push((topic, id, vec![batch])),
             }
             self.leave_ready(*lane, node);
-            if self.is_observed {
-                let name = self.batch_name(*lane, *place);
-                self.observe(|| Observation::BatchSent { batch: name, node, connection, correlation_id });
-            }
+            self.observe_sent((*lane, *place), node, connection, correlation_id);
         }
         let frame = encode_request(ProduceRequest {
             version,
@@ -371,6 +368,7 @@ impl Engine {
         let gate = state.gate_for(connection);
         let gate_was_open = state.sequences.is_gate_open(gate);
         let batch = &mut state.window[place];
+        let is_new_stamp = batch.stamp.is_none();
         assert!(batch.open.is_none(), "[IDEM-6] a batch must not be on its way twice");
         if batch.stamp.is_none()
             && let Some(current) = current.or_else(|| state.sequences.identity())
@@ -395,11 +393,40 @@ impl Engine {
         let stamp = batch
             .stamp
             .map(|stamp| ProducerStamp { identity: stamp.identity, base_sequence: stamp.base.to_wire() });
-        PartitionBatch {
+        let is_new_stamp = is_new_stamp && stamp.is_some();
+        let named = PartitionBatch {
             partition: state.partition,
             header: encode_header(&batch.batch.summary, stamp),
             body: batch.batch.body.clone(),
+        };
+        if self.is_observed && is_new_stamp {
+            let batch = self.batch_name(lane, place);
+            self.observe(|| Observation::BatchStamped { batch });
         }
+        named
+    }
+
+    fn observe_sent(
+        &mut self,
+        (lane, place): (LaneId, usize),
+        node: NodeId,
+        connection: ConnectionId,
+        correlation_id: i32,
+    ) {
+        if !self.is_observed {
+            return;
+        }
+        let sealed = &self.lanes[lane.index()].window[place].batch;
+        let (size_bytes, waited_us) = (sealed.size_bytes(), micros(self.now.since(sealed.created_at)));
+        let batch = self.batch_name(lane, place);
+        self.observe(|| Observation::BatchSent {
+            batch,
+            node,
+            connection,
+            correlation_id,
+            size_bytes,
+            waited_us,
+        });
     }
 
     /// D-44: the connection's highest, but 13 only if every topic in the request has an id. None if the broker is too old.

@@ -4,10 +4,11 @@
 //! meet the same lanes; the I/O thread serves them alike (D-48). Neighbours: [`super::send`] does the work. Not here:
 //! settings, which are [`ProducerConfig`]'s.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::builder::ProducerBuilder;
 use super::send::{Sending, TrySendError};
 use super::statistics::Statistics;
 use crate::config::{Acks, ProducerConfig};
@@ -16,14 +17,10 @@ use crate::record::Record;
 use crate::runtime::blocking::block_on;
 use crate::runtime::callbacks::{Callback, is_callback_thread};
 use crate::runtime::delivery::{AllDone, BatchCell, Delivery, DeliveryReport};
-use crate::runtime::driver;
 use crate::runtime::shared::{Command, Shared};
 use crate::runtime::timers::until;
 use crate::runtime::topics::TopicShared;
 use crate::topic_name;
-
-/// Numbers the producers that have no `client.id`.
-static NEXT_CLIENT: AtomicU64 = AtomicU64::new(1);
 
 /// A producer: cheap to clone, safe to share; all clones are one producer with one I/O thread.
 ///
@@ -106,18 +103,30 @@ impl Producer {
     /// # Errors
     ///
     /// [`Error::Config`] if the thread cannot be started.
-    pub fn new(mut config: ProducerConfig) -> Result<Self, Error> {
-        if config.client_id.is_empty() {
-            // As Java names them: counted through the process.
-            config.client_id = format!("producer-{}", NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
-        }
-        for warning in &config.warnings {
-            tracing::warn!(target: "facteur", "{warning}");
-        }
-        let shared = Shared::new(Arc::new(config));
-        driver::start(Arc::clone(&shared))?;
+    pub fn new(config: ProducerConfig) -> Result<Self, Error> {
+        Self::builder(config).build()
+    }
+
+    /// A producer that something more is to be said about than its settings, such as who watches it.
+    ///
+    /// ```no_run
+    /// use facteur::{Observations, Producer, ProducerConfig};
+    ///
+    /// let sink = Observations::with_capacity(1024);
+    /// let config = ProducerConfig::builder("localhost:9092").build()?;
+    /// let producer = Producer::builder(config).observer(sink.clone()).build()?;
+    /// for observed in sink.take() {
+    ///     println!("{} {}", observed.at_us, observed.observation.name());
+    /// }
+    /// # Ok::<(), facteur::Error>(())
+    /// ```
+    pub const fn builder(config: ProducerConfig) -> ProducerBuilder {
+        ProducerBuilder::new(config)
+    }
+
+    pub(super) fn of(shared: Arc<Shared>) -> Self {
         let life = Arc::new(Life { shared: Arc::clone(&shared) });
-        Ok(Self { shared, _life: life })
+        Self { shared, _life: life }
     }
 
     /// A producer from Java's property names, as in a `.properties` file.

@@ -6,7 +6,8 @@
 //! Neighbours: `driver` owns the task; `dialer` opened the socket. Not here: what the frames mean.
 
 use std::io::IoSlice;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,10 +37,15 @@ pub(crate) async fn run(
     receive_max_bytes: usize,
     frames: UnboundedReceiver<OutFrame>,
     events: UnboundedSender<Event>,
+    local_address: Arc<OnceLock<SocketAddr>>,
 ) {
     let reason = match dial.open().await {
         Err(reason) => reason,
         Ok(stream) => {
+            // Before the event, so that whoever handles it finds it.
+            if let Ok(address) = stream.local_addr() {
+                let _set_only_here = local_address.set(address);
+            }
             tell(&events, Event::Connected { connection });
             let (reader, writer) = stream.into_split();
             tokio::select! {

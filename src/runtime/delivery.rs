@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use crate::engine::{Acknowledged, BatchOutcome};
 use crate::error::Error;
+use crate::identifiers::{BatchNumber, LaneId};
 use crate::runtime::blocking::block_on;
 use crate::runtime::callbacks::Callback;
+use crate::runtime::lanes::Lane;
 use crate::runtime::shared::Shared;
 use crate::runtime::timers::until;
 
@@ -25,6 +27,8 @@ use crate::runtime::timers::until;
 pub(crate) struct BatchCell {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
+    lane: LaneId,
+    number: BatchNumber,
     shared: Arc<Shared>,
     whole: OnceLock<BatchOutcome>,
     attempts: AtomicU32,
@@ -69,10 +73,13 @@ impl std::fmt::Debug for PendingCallback {
 }
 
 impl BatchCell {
-    pub(crate) fn new(topic: Arc<str>, partition: i32, shared: Arc<Shared>) -> Self {
+    /// The cell of a lane's batch.
+    pub(crate) fn new(lane: &Lane, number: BatchNumber, shared: Arc<Shared>) -> Self {
         Self {
-            topic,
-            partition,
+            topic: Arc::clone(&lane.topic),
+            partition: lane.partition,
+            lane: lane.id,
+            number,
             shared,
             whole: OnceLock::new(),
             attempts: AtomicU32::new(0),
@@ -265,6 +272,19 @@ impl Future for AllDone {
     }
 }
 
+/// A record's place in its producer: lane, batch and the place in the batch. With the producer's observations it tells
+/// what happened to the record, and the record itself carries nothing for it (D-63).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordPlace {
+    /// The lane: one partition of one topic.
+    pub lane: LaneId,
+    /// The batch's number in the lane.
+    pub batch: BatchNumber,
+    /// The record's place in the batch, from 0.
+    pub index: u32,
+}
+
 /// What is known of an acknowledged record beyond its place in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -365,6 +385,12 @@ impl Delivery {
     #[must_use]
     pub const fn timestamp_ms(&self) -> i64 {
         self.timestamp_ms
+    }
+
+    /// Where the record is in the producer: what observations name it by.
+    #[must_use]
+    pub fn place(&self) -> RecordPlace {
+        RecordPlace { lane: self.cell.lane, batch: self.cell.number, index: self.index }
     }
 
     /// How often the record's batch has been handed to a connection beyond the first time, plus one; 0 before a retry is

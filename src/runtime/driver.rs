@@ -7,9 +7,10 @@
 //! Neighbours: [`crate::engine`], `broker_connection`, `shared`. Not here: application threads.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -24,7 +25,8 @@ use crate::runtime::broker_connection::{self, OutFrame};
 use crate::runtime::dialer::Dial;
 use crate::runtime::environment::entropy;
 use crate::runtime::lanes::Signal;
-use crate::runtime::observer;
+use crate::runtime::observations::Observations;
+use crate::runtime::observer::Watchers;
 use crate::runtime::shared::{Command, Inbox, Shared};
 use crate::time::Instant;
 
@@ -36,6 +38,8 @@ const MAX_EVENTS_AT_ONCE: usize = 256;
 struct Socket {
     frames: UnboundedSender<OutFrame>,
     task: JoinHandle<()>,
+    /// Its own end, once it is open.
+    local_address: Arc<OnceLock<SocketAddr>>,
 }
 
 struct Driver {
@@ -45,17 +49,18 @@ struct Driver {
     events: UnboundedReceiver<Event>,
     event_sender: UnboundedSender<Event>,
     memory_is_short: bool,
+    watchers: Watchers,
 }
 
 /// Starts the I/O thread.
-pub(crate) fn start(shared: Arc<Shared>) -> Result<(), Error> {
+pub(crate) fn start(shared: Arc<Shared>, observers: Vec<Observations>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Error::Config(format!("the I/O thread's runtime could not be made: {error}").into())
     })?;
     let started = std::thread::Builder::new().name("facteur-io".into()).spawn(move || {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             runtime.block_on(async {
-                let mut driver = Driver::new(Arc::clone(&shared));
+                let mut driver = Driver::new(Arc::clone(&shared), observers);
                 driver.run().await
             })
         }));
@@ -86,10 +91,19 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 impl Driver {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, observers: Vec<Observations>) -> Self {
         let (event_sender, events) = unbounded_channel();
-        let engine = Engine::new(Arc::clone(&shared.config), entropy(), observer::is_wanted());
-        Self { shared, engine, sockets: BTreeMap::new(), events, event_sender, memory_is_short: false }
+        let watchers = Watchers::new(&shared.config.client_id, observers);
+        let engine = Engine::new(Arc::clone(&shared.config), entropy(), watchers.is_wanted());
+        Self {
+            shared,
+            engine,
+            sockets: BTreeMap::new(),
+            events,
+            event_sender,
+            memory_is_short: false,
+            watchers,
+        }
     }
 
     /// Until a handle says stop: why it ended.
@@ -165,8 +179,28 @@ impl Driver {
     }
 
     fn handle(&mut self, now: Instant, event: Event) {
-        if let Event::Disconnected { connection, .. } = &event {
-            self.sockets.remove(connection);
+        match &event {
+            Event::Disconnected { connection, .. } => {
+                self.sockets.remove(connection);
+            }
+            Event::Connected { connection } => {
+                let address =
+                    self.sockets.get(connection).and_then(|socket| socket.local_address.get().copied());
+                self.watchers.connected(*connection, address);
+            }
+            Event::TopicWanted { .. }
+            | Event::ReadyWanted
+            | Event::BatchOpened { .. }
+            | Event::BatchSealed { .. }
+            | Event::Taken { .. }
+            | Event::Expired { .. }
+            | Event::WriteProgress { .. }
+            | Event::Written { .. }
+            | Event::Received { .. }
+            | Event::FlushBegun
+            | Event::FlushEnded
+            | Event::MemoryPressure { .. }
+            | Event::CloseBegun => {}
         }
         self.engine.handle(now, event);
     }
@@ -232,13 +266,14 @@ impl Driver {
                 *self.shared.readiness.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 self.shared.readiness_changed.notify_waiters();
             }
-            Action::Observe(observation) => observer::tell(&observation),
+            Action::Observe(observation) => self.watchers.tell(&self.shared.environment, observation),
         }
     }
 
     fn connect(&mut self, connection: ConnectionId, dial: Dial) {
         let (frames, receiver) = unbounded_channel();
         let limit = self.shared.config.receive_max_bytes;
+        let local_address = Arc::new(OnceLock::new());
         #[allow(clippy::disallowed_methods, reason = "owned by the driver, see runtime/mod.rs")]
         let task = tokio::spawn(broker_connection::run(
             connection,
@@ -246,8 +281,9 @@ impl Driver {
             limit,
             receiver,
             self.event_sender.clone(),
+            Arc::clone(&local_address),
         ));
-        self.sockets.insert(connection, Socket { frames, task });
+        self.sockets.insert(connection, Socket { frames, task, local_address });
     }
 
     /// The engine's pull. What is small, or not compressed, is sealed here; the rest by the pool, which signals.

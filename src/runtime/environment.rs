@@ -48,6 +48,14 @@ impl Environment {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// Microseconds since the Unix epoch, read now: for those who watch.
+    #[allow(clippy::unused_self, reason = "a clock is asked, not a module")]
+    pub(crate) fn wall_us(&self) -> i64 {
+        #[allow(clippy::disallowed_methods, reason = "the only wall clock of the crate")]
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    }
+
     /// Reads both clocks for everybody.
     pub(crate) fn publish(&self) -> AppendTime {
         let time = AppendTime { now: self.now(), wall_ms: self.wall_ms() };

@@ -174,7 +174,7 @@ impl Lane {
 
     #[cold]
     fn add_cell(&self, state: &mut LaneState, shared: &Arc<Shared>, number: BatchNumber) {
-        let cell = Arc::new(BatchCell::new(Arc::clone(&self.topic), self.partition, Arc::clone(shared)));
+        let cell = Arc::new(BatchCell::new(self, number, Arc::clone(shared)));
         state.cells.push_back(Entry { number, cell, is_taken: false });
     }
 

@@ -26,6 +26,7 @@ pub(crate) mod lane_account;
 pub(crate) mod lane_list;
 pub(crate) mod lanes;
 pub(crate) mod memory;
+pub mod observations;
 pub(crate) mod observer;
 pub(crate) mod shared;
 pub(crate) mod timers;

@@ -1,14 +1,68 @@
-//! Observations become `tracing` events.
+//! Observations become `tracing` events, and go to the sinks that a producer was given.
 //!
 //! **Why here.** The engine builds observations only if somebody listens; with a subscriber they become events whose
-//! names are the observations' and whose fields are those of the style guide (32, 33). Neighbours: `driver` calls it.
-//! Not here: payloads, which are never told.
+//! names are the observations' and whose fields are those of the style guide (32, 33). What the engine does not know,
+//! the time and the socket's own address, is added on the way to a sink. Neighbours: `driver` calls it, `observations`
+//! is a sink. Not here: payloads, which are never told.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::engine::{BatchName, Observation};
+use crate::identifiers::ConnectionId;
+use crate::runtime::environment::Environment;
+use crate::runtime::observations::{Observations, Observed};
 
-/// Whether any of our events would be recorded.
-pub(crate) fn is_wanted() -> bool {
-    tracing::enabled!(target: "facteur", tracing::Level::WARN)
+/// Connections whose address is remembered: the oldest is forgotten, which is long gone.
+const MAX_ADDRESSES: usize = 256;
+
+/// Who listens to one producer.
+#[derive(Debug)]
+pub(crate) struct Watchers {
+    client_id: Arc<str>,
+    sinks: Vec<Observations>,
+    addresses: BTreeMap<ConnectionId, SocketAddr>,
+}
+
+impl Watchers {
+    pub(crate) fn new(client_id: &str, sinks: Vec<Observations>) -> Self {
+        Self { client_id: client_id.into(), sinks, addresses: BTreeMap::new() }
+    }
+
+    /// Whether anybody would hear of an observation: a sink, or a `tracing` subscriber.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.sinks.is_empty() || tracing::enabled!(target: "facteur", tracing::Level::WARN)
+    }
+
+    /// A connection is open. Its address outlives it here, for what is told of its end.
+    pub(crate) fn connected(&mut self, connection: ConnectionId, address: Option<SocketAddr>) {
+        if self.sinks.is_empty() {
+            return;
+        }
+        if let Some(address) = address {
+            self.addresses.insert(connection, address);
+        }
+        if self.addresses.len() > MAX_ADDRESSES {
+            self.addresses.pop_first();
+        }
+    }
+
+    pub(crate) fn tell(&self, environment: &Environment, observation: Observation) {
+        tell(&observation);
+        let Some((last, others)) = self.sinks.split_last() else { return };
+        let connection = observation.connection();
+        let observed = Observed {
+            client_id: Arc::clone(&self.client_id),
+            at_us: environment.wall_us(),
+            local_address: connection.and_then(|connection| self.addresses.get(&connection).copied()),
+            observation,
+        };
+        for sink in others {
+            sink.push(observed.clone());
+        }
+        last.push(observed);
+    }
 }
 
 macro_rules! batch_event {
@@ -27,17 +81,41 @@ macro_rules! batch_event {
     }};
 }
 
-/// Tells one observation.
-pub(crate) fn tell(observation: &Observation) {
+/// Tells one observation to `tracing`.
+fn tell(observation: &Observation) {
     match observation {
-        Observation::BatchSent { batch, node, connection, correlation_id } => {
+        Observation::BatchStamped { batch } => batch_event!(trace, "BatchStamped", batch),
+        Observation::BatchSent { batch, node, connection, correlation_id, size_bytes, .. } => {
             batch_event!(
                 trace,
                 "BatchSent",
                 batch,
                 node = node.0,
                 connection = connection.0,
-                correlation_id = *correlation_id
+                correlation_id = *correlation_id,
+                size_bytes = *size_bytes
+            );
+        }
+        Observation::BatchAnswered { batch, node, correlation_id, code, waited_us, .. } => {
+            batch_event!(
+                trace,
+                "BatchAnswered",
+                batch,
+                node = node.0,
+                correlation_id = *correlation_id,
+                code = code.name(),
+                waited_us = *waited_us
+            );
+        }
+        Observation::BatchUnanswered { batch, node, correlation_id, was_written, reason, .. } => {
+            batch_event!(
+                debug,
+                "BatchUnanswered",
+                batch,
+                node = node.0,
+                correlation_id = *correlation_id,
+                was_written = *was_written,
+                reason = &**reason
             );
         }
         Observation::BatchAcknowledged { batch, base_offset, deduplicated } => {
@@ -110,7 +188,10 @@ fn tell_about_the_cluster(observation: &Observation) {
         Observation::ProtocolViolation { node, detail } => {
             tracing::warn!(target: "facteur", node = node.0, detail = &**detail, "ProtocolViolation");
         }
-        Observation::BatchSent { .. }
+        Observation::BatchStamped { .. }
+        | Observation::BatchSent { .. }
+        | Observation::BatchAnswered { .. }
+        | Observation::BatchUnanswered { .. }
         | Observation::BatchAcknowledged { .. }
         | Observation::BatchRetried { .. }
         | Observation::BatchRejected { .. }
