@@ -2,18 +2,43 @@
 //!
 //! **Why one router per port.** The two ports are two profiles with producers of their own, but one status store, one
 //! limit of calls and one end. Neighbours: [`crate::lab::server`] feeds it, `routes/` answers, [`crate::lab::guard`]
-//! stands in front. Not here: accepting connections.
+//! stands in front, [`crate::lab::openapi`] turns annotations into the document. Not here: accepting connections.
+//!
+//! # How to add a route
+//!
+//! 1. A file in `routes/`, named after the route, with the handler and its annotation. The first line of the doc comment
+//!    is the summary; shapes derive `ToSchema` beside `Serialize` (`#[schema(required = true)]` on an `Option` that is
+//!    always written, `#[schema(example = …)]` where it helps); only what is particular to the route is described:
+//!
+//!    ```ignore
+//!    /// What happened to an event.
+//!    #[utoipa::path(get, path = "/api/v1/trace/{eventId}", tag = "labs",
+//!        params(("eventId" = String, Path, description = "The event.", example = "E-1")),
+//!        responses((status = 200, description = "Its story.", body = Trace), NotFoundProblems))]
+//!    pub async fn trace(State(facade): State<Arc<Facade>>, …) -> Response { … }
+//!    ```
+//!
+//! 2. Its problems: `NotFoundProblems` and the like, or a unit type of its own that implements `IntoResponses` with
+//!    [`crate::lab::openapi::problems::responses_of`] and the kinds that the route can answer. A new kind is a row of
+//!    [`crate::lab::problem_kind`] in two languages.
+//! 3. One line in [`api`]: `.routes(routes!(routes::trace::trace))`. Two methods of one path go into one `routes!`; a
+//!    second address of the same thing is an [`alias`]. Tags are in [`crate::lab::openapi`].
+//!
+//! What every call has in common (the guard's problems, `X-Request-Id`, `Accept-Language`) is added to the document by
+//! itself. `tests/lab/openapi.rs` finds a route without an annotation, and an annotation that is not served.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::get;
 use tokio::sync::Semaphore;
+use utoipa_axum::routes;
 
 use crate::lab::dto::ProbeCheck;
 use crate::lab::guard;
+use crate::lab::openapi::{self, Api, alias};
 use crate::lab::producers::Producers;
 use crate::lab::profile::Profile;
 use crate::lab::routes;
@@ -89,20 +114,33 @@ pub struct Facade {
 
 /// The router of a port.
 pub fn router(facade: Arc<Facade>) -> Router {
-    Router::new()
-        .route("/health", get(routes::health::health))
-        .route("/livez", get(routes::probes::live))
-        .route("/health/live", get(routes::probes::live))
-        .route("/actuator/health/liveness", get(routes::probes::live))
-        .route("/readyz", get(routes::probes::ready))
-        .route("/health/ready", get(routes::probes::ready))
-        .route("/actuator/health/readiness", get(routes::probes::ready))
-        .route("/api/v1/send", post(routes::send::send))
-        .route("/api/v1/status", get(routes::status::by_query))
-        .route("/api/v1/status/{request_id}", get(routes::status::by_path))
-        .route("/problems/{name}", get(routes::problems::page))
+    let (routes, _document) = api().split_for_parts();
+    routes
+        // The assets of the pages at `/docs`, which are no part of the contract.
+        .route("/docs/", get(routes::docs::page))
+        .route("/docs/{*asset}", get(routes::docs::asset))
+        .route("/swagger/{*asset}", get(routes::docs::asset))
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&facade), guard::guard))
         .with_state(facade)
+}
+
+/// Every route of the contract, with its documentation.
+pub fn api() -> Api {
+    let api = openapi::empty()
+        .routes(routes!(routes::health::health))
+        .routes(routes!(routes::probes::live))
+        .routes(routes!(routes::probes::ready))
+        .routes(routes!(routes::send::send))
+        .routes(routes!(routes::status::by_query))
+        .routes(routes!(routes::status::by_path))
+        .routes(routes!(routes::problems::page))
+        .routes(routes!(routes::docs::document))
+        .routes(routes!(routes::docs::page));
+    let api = alias(api, "/livez", "/health/live", get(routes::probes::live));
+    let api = alias(api, "/livez", "/actuator/health/liveness", get(routes::probes::live));
+    let api = alias(api, "/readyz", "/health/ready", get(routes::probes::ready));
+    let api = alias(api, "/readyz", "/actuator/health/readiness", get(routes::probes::ready));
+    alias(api, "/docs", "/swagger", get(routes::docs::page))
 }

@@ -10,13 +10,14 @@ use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::{AnswerClass, Cause, Error, ErrorCode};
 use crate::lab::language::Language;
 use crate::lab::problem_kind::ProblemKind;
 
 /// A broker's code, as answers show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct KafkaError {
     /// The code.
     pub code: i16,
@@ -33,23 +34,42 @@ impl From<ErrorCode> for KafkaError {
 }
 
 /// A problem on its way out. Members are in the order in which they are written.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
+    /// The kind of problem, as an address of this service that explains it.
     #[serde(rename = "type")]
     type_uri: String,
+    /// The kind in words.
     title: &'static str,
+    /// The HTTP status.
     status: u16,
+    /// What happened, and what to do now.
     detail: String,
+    /// The event, if the call named one.
+    #[schema(required = true)]
     event_id: Option<String>,
+    /// The call's id, or the request that was asked for.
+    #[schema(required = true)]
     request_id: Option<String>,
+    /// How often the batch was sent, if it was.
+    #[schema(required = true)]
     attempts: Option<u32>,
+    /// The broker's code, if one was behind it.
+    #[schema(required = true)]
     kafka_error: Option<KafkaError>,
+    /// Whether a copy may be in the log.
     possibly_written: bool,
+    /// The trace.
+    #[schema(required = true)]
     trace_id: Option<String>,
+    /// The parameter that is wrong, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     parameter: Option<String>,
+    /// What would be allowed there.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     allowed: Option<Vec<String>>,
     #[serde(skip)]
     kind: ProblemKind,

@@ -296,20 +296,24 @@ pub fn problem_of_query(error: &QueryError, language: Language) -> Problem {
     Problem::new(ProblemKind::InvalidQuery, language, &happened)
 }
 
-const MODES: &[(&str, Mode)] = &[("plain", Mode::Plain), ("idempotent", Mode::Idempotent)];
-const SEND_MODES: &[(&str, SendMode)] = &[
+/// The words of `mode`.
+pub const MODES: &[(&str, Mode)] = &[("plain", Mode::Plain), ("idempotent", Mode::Idempotent)];
+/// The words of `sendMode`.
+pub const SEND_MODES: &[(&str, SendMode)] = &[
     ("sync", SendMode::Sync),
     ("async", SendMode::Async),
     ("synchronous", SendMode::Sync),
     ("asynchronous", SendMode::Async),
 ];
-const PARTITIONERS: &[(&str, PartitionerName)] = &[
+/// The words of `partitioner`.
+pub const PARTITIONERS: &[(&str, PartitionerName)] = &[
     ("murmur2", PartitionerName::Murmur2),
     ("crc32", PartitionerName::Crc32),
     ("sticky", PartitionerName::Sticky),
     ("roundrobin", PartitionerName::RoundRobin),
 ];
-const BOOLEANS: &[(&str, bool)] = &[("true", true), ("false", false)];
+/// Yes and no.
+pub const BOOLEANS: &[(&str, bool)] = &[("true", true), ("false", false)];
 const NAMES: &[&str] = &[
     "mode",
     "eventId",
@@ -322,8 +326,10 @@ const NAMES: &[&str] = &[
     "partitioner",
     "timeoutMs",
 ];
-const LONGEST_EVENT_ID_BYTES: usize = 512;
-const LONGEST_TIMEOUT_MS: u64 = 3_600_000;
+/// Longest `eventId`.
+pub const LONGEST_EVENT_ID_BYTES: usize = 512;
+/// Longest `timeoutMs`: an hour.
+pub const LONGEST_TIMEOUT_MS: u64 = 3_600_000;
 
 #[cfg(test)]
 mod tests {

@@ -58,6 +58,11 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
+    /// The body, or null if it is no JSON.
+    pub fn json_if_any(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
     /// The names of the body's members, in the order in which they came.
     pub fn members(&self) -> Vec<String> {
         serde_json::Deserializer::from_str(&self.body).deserialize_map(Names).unwrap()

@@ -12,13 +12,24 @@ use axum::http::StatusCode;
 use crate::lab::app::Facade;
 use crate::lab::dto::{ProbeAnswer, ProbeCheck};
 
-/// 200 as long as the process answers at all; never looks at Kafka.
+/// Whether the process lives.
+///
+/// 200 as long as it answers at all; never looks at Kafka.
+#[utoipa::path(get, path = "/livez", tag = "health",
+    responses((status = 200, description = "The process answers.", body = ProbeAnswer)))]
 pub async fn live() -> Json<ProbeAnswer> {
     let check = ProbeCheck { name: "process".to_owned(), ok: true, detail: "answering".to_owned() };
     Json(ProbeAnswer { status: "live", checks: vec![check] })
 }
 
+/// Whether calls are welcome.
+///
 /// 200 when metadata is known, the producers are ready and the lab is not stopping; else 503.
+#[utoipa::path(get, path = "/readyz", tag = "health",
+    responses(
+        (status = 200, description = "Calls are welcome.", body = ProbeAnswer),
+        (status = 503, description = "Not yet, or not any more; each check says why.", body = ProbeAnswer),
+    ))]
 pub async fn ready(State(facade): State<Arc<Facade>>) -> (StatusCode, Json<ProbeAnswer>) {
     let checks = facade.shared.checks();
     let is_ready = !checks.is_empty() && checks.iter().all(|check| check.ok);

@@ -9,9 +9,19 @@ use axum::response::{IntoResponse, Response};
 
 use crate::lab::error::Problem;
 use crate::lab::language::Language;
+use crate::lab::openapi::problems::NotFoundProblems;
 use crate::lab::problem_kind::ProblemKind;
 
+/// What a kind of problem means.
+///
 /// A few lines of text, in the reader's language.
+#[utoipa::path(get, path = "/problems/{name}", tag = "contract",
+    params(("name" = String, Path, description = "The last part of a problem's `type`.", example = "delivery-unknown")),
+    responses(
+        (status = 200, description = "What it means and what to do.", body = String, content_type = "text/plain",
+            headers(("Content-Language" = String, description = "`en` or `fr`."))),
+        NotFoundProblems,
+    ))]
 pub async fn page(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let language = Language::of(&headers);
     let Some(kind) = ProblemKind::named(&name) else {

@@ -21,6 +21,8 @@ use crate::lab::clock;
 use crate::lab::dto::{AcceptedAnswer, RecordValue, SendAnswer};
 use crate::lab::error::{Problem, is_fatal_error};
 use crate::lab::language::Language;
+use crate::lab::openapi::parameters::{SendHeaders, SendQuery};
+use crate::lab::openapi::problems::SendProblems;
 use crate::lab::problem_kind::ProblemKind;
 use crate::lab::producers::{Variant, VariantProducer};
 use crate::lab::profile::Mode;
@@ -33,7 +35,18 @@ use crate::record::{Header, Record};
 use crate::runtime::delivery::{Delivery, DeliveryReport};
 use crate::time::Instant;
 
-/// The route.
+/// Sends one event.
+#[utoipa::path(post, path = "/api/v1/send", tag = "events",
+    params(SendQuery, SendHeaders),
+    responses(
+        (status = 200, description = "The record is in the log.", body = SendAnswer),
+        (status = 202, description = "The record is accepted; its outcome can be asked for.", body = AcceptedAnswer,
+            headers(
+                ("Location" = String, description = "Where the status is."),
+                ("Retry-After" = u32, description = "Seconds until it is worth asking."),
+            )),
+        SendProblems,
+    ))]
 pub async fn send(
     State(facade): State<Arc<Facade>>,
     RawQuery(query): RawQuery,

@@ -17,13 +17,18 @@ use crate::lab::clock;
 use crate::lab::dto::{DeliveredStatus, FailedStatus, PendingStatus, StatusAnswer};
 use crate::lab::error::{KafkaError, Problem, attempts_of};
 use crate::lab::language::Language;
+use crate::lab::openapi::problems::StatusProblems;
 use crate::lab::problem_kind::ProblemKind;
 use crate::lab::query::Query;
 use crate::lab::send_parameters::problem_of_query;
 use crate::lab::status_store::{Progress, SharedDelivery, Status};
 use crate::runtime::delivery::DeliveryReport;
 
-/// `?requestId=…`
+/// What became of an accepted request.
+#[utoipa::path(get, path = "/api/v1/status", tag = "events",
+    params(("requestId" = String, Query, description = "From the answer 202.", pattern = r"\S",
+        example = "4f1c0c7e-9c9b-4f0e-9d3c-0b0a4d8d2c11")),
+    responses((status = 200, description = "How far it has come.", body = StatusAnswer), StatusProblems))]
 pub async fn by_query(
     State(facade): State<Arc<Facade>>,
     RawQuery(query): RawQuery,
@@ -43,7 +48,11 @@ pub async fn by_query(
     answer(&facade, request_id.trim(), language)
 }
 
-/// `/{requestId}`
+/// What became of an accepted request; the id is part of the path.
+#[utoipa::path(get, path = "/api/v1/status/{requestId}", tag = "events",
+    params(("requestId" = String, Path, description = "From the answer 202.",
+        example = "4f1c0c7e-9c9b-4f0e-9d3c-0b0a4d8d2c11")),
+    responses((status = 200, description = "How far it has come.", body = StatusAnswer), StatusProblems))]
 pub async fn by_path(
     State(facade): State<Arc<Facade>>,
     Path(request_id): Path<String>,
