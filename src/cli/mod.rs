@@ -14,6 +14,8 @@ pub mod exit;
 pub mod generate_transactions;
 pub mod healthcheck;
 pub mod http;
+pub mod lab;
+pub mod lab_target;
 pub mod message_format;
 pub mod output;
 pub mod perf;
@@ -21,9 +23,11 @@ pub mod produce;
 pub mod produce_input;
 pub mod produce_settings;
 pub mod produce_tally;
+pub mod reader_language;
 pub mod serve;
 pub mod signals;
 pub mod topics;
+pub mod validate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -64,6 +68,10 @@ enum Command {
     Consume(consume::ConsumeArguments),
     /// Creates, lists, describes and deletes topics.
     Topics(topics::TopicsArguments),
+    /// Takes the course's labs, guided or unattended.
+    Lab(lab::LabArguments),
+    /// The key experiment: a lost acknowledgement stores a plain record twice, an idempotent one once.
+    Validate(validate::ValidateArguments),
     /// Prints made-up bank transactions, one JSON object a line: the same ones for the same seed.
     GenerateTransactions(generate_transactions::GenerateArguments),
     /// Measures throughput and latency, with the flags of Kafka's own tool.
@@ -123,6 +131,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Produce(arguments)) => produce::run(arguments).await,
         Some(Command::Consume(arguments)) => consume::run(arguments).await,
         Some(Command::Topics(arguments)) => topics::run(arguments).await,
+        Some(Command::Lab(arguments)) => Box::pin(lab::run(arguments)).await,
+        Some(Command::Validate(arguments)) => Box::pin(validate::run(arguments)).await,
         Some(Command::GenerateTransactions(arguments)) => generate_transactions::run(&arguments),
         Some(Command::Perf(arguments)) => perf::run(arguments).await,
         Some(Command::Healthcheck(arguments)) => healthcheck::run(arguments).await,

@@ -23,6 +23,7 @@ pub mod profile;
 pub mod query;
 pub mod request_id;
 pub mod routes;
+pub mod runner;
 pub mod running;
 pub mod send_parameters;
 pub mod server;
