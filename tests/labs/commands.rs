@@ -6,7 +6,11 @@ use std::process::{Command, Output, Stdio};
 fn facteur(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_facteur"));
     for (name, _) in std::env::vars() {
-        if name.starts_with("KAFKA_") || name.starts_with("FACTEUR_") || name.starts_with("LC_") || name == "LANG" {
+        if name.starts_with("KAFKA_")
+            || name.starts_with("FACTEUR_")
+            || name.starts_with("LC_")
+            || name == "LANG"
+        {
             command.env_remove(name);
         }
     }
@@ -56,7 +60,7 @@ fn wrong_arguments_are_usage_errors_that_say_what_is_right() {
     for (arguments, expected) in [
         (&["lab", "02.7"][..], "02.6"),
         (&["lab", "--lang", "de"], "fr"),
-        (&["lab", "-b", "nonsense"], "host:port"),
+        (&["lab", "-b", "nonsense"], "has no port"),
         (&["validate", "--repeat", "0"], "1..=100000"),
         (&["validate", "--recipe", "luck"], "timeout"),
         (&["validate", "-b", ""], "host:port"),
