@@ -17,6 +17,8 @@
 mod batch;
 #[path = "broker/client.rs"]
 mod client;
+#[path = "broker/compaction.rs"]
+mod compaction;
 #[path = "broker/conformance.rs"]
 mod conformance;
 #[path = "broker/faults.rs"]
@@ -25,7 +27,13 @@ mod faults;
 mod fetching;
 #[path = "broker/hostile.rs"]
 mod hostile;
+#[path = "broker/idempotence_law.rs"]
+mod idempotence_law;
 #[path = "broker/protocol.rs"]
 mod protocol;
 #[path = "broker/retention.rs"]
 mod retention;
+#[path = "broker/segments.rs"]
+mod segments;
+#[path = "broker/support.rs"]
+mod support;

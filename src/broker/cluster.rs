@@ -7,7 +7,12 @@
 //! drawn anew, so that clients notice; producer ids start at a block drawn from the start time and entropy, because a
 //! producer id that is given out twice makes a living client's new records look like duplicates.
 //!
-//! Neighbours: [`super::handlers`] work on it, [`super::server`] owns it behind a lock. Not here: bytes of requests.
+//! Neighbours: [`super::handlers`] work on it, [`super::server`] owns it behind a lock; [`cleaner`], [`retention`] and
+//! [`topics`] are its larger parts. Not here: bytes of requests.
+
+pub mod cleaner;
+mod retention;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,17 +20,16 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::config::CompactionTiming;
 use super::events::{BrokerEvent, EventKind};
 use super::faults::Faults;
-use super::log::{BatchSummary, Log, StoredBatch};
+use super::log::{AppendedAt, BatchSummary, Log, StoredBatch};
 use super::producer_state_manager::{BatchIdentity, LogNumber, Personality, ProducerStateManager, Verdict};
 use super::topic_config::TopicConfig;
 use crate::error::ErrorCode;
 use crate::identifiers::TopicId;
 use crate::time::Instant;
 
-/// The largest segment; smaller limits make smaller segments.
-const MAX_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 /// 2020-01-01 in milliseconds: producer ids count from here, so that they stay below 2^53 and fit a JSON number.
 const PRODUCER_ID_EPOCH_MS: i64 = 1_577_836_800_000;
 /// Low bits of a producer id block: each start has this many ids per millisecond since the one before.
@@ -58,6 +62,7 @@ pub struct ClusterSettings {
     pub max_producers: usize,
     pub producer_expiration_ms: i64,
     pub max_partitions: usize,
+    pub compaction: CompactionTiming,
 }
 
 /// A topic.
@@ -121,6 +126,8 @@ pub struct Cluster {
     next_producer_id: i64,
     next_log: u32,
     memory_bytes: u64,
+    /// Partitions that wait for their early compaction.
+    written: BTreeMap<LogNumber, cleaner::Written>,
     ticks: u64,
     events: Vec<BrokerEvent>,
 }
@@ -144,6 +151,7 @@ impl Cluster {
             faults: Faults::default(),
             next_log: 0,
             memory_bytes: 0,
+            written: BTreeMap::new(),
             ticks: 0,
             events: Vec::new(),
         }
@@ -240,14 +248,10 @@ impl Cluster {
     ) -> Result<(), TopicRefusal> {
         self.check_new_topic(name, partitions)?;
         let name: Arc<str> = name.into();
-        let segment_bytes = self.segment_bytes(&config);
-        let partitions_made = (0..partitions).map(|_| {
-            self.next_log = self.next_log.wrapping_add(1);
-            Partition { number: LogNumber(self.next_log), leader_epoch: 0, log: Log::new(segment_bytes) }
-        });
+        let limits = self.segment_limits(&config);
         let topic = Topic {
             name: Arc::clone(&name),
-            partitions: partitions_made.collect(),
+            partitions: (0..partitions).map(|_| self.new_partition(limits)).collect(),
             id: TopicId(random_uuid(&mut self.random)),
             config,
         };
@@ -269,6 +273,7 @@ impl Cluster {
         for partition in &topic.partitions {
             self.memory_bytes = self.memory_bytes.saturating_sub(partition.log.size_bytes());
             self.producers.forget_log(partition.number);
+            self.written.remove(&partition.number);
         }
         self.note(BrokerEvent::new(EventKind::TopicDeleted, now.wall_ms).on(&topic.name, None));
         Ok(())
@@ -321,12 +326,16 @@ impl Cluster {
             Verdict::Append => {
                 self.ticks = self.ticks.wrapping_add(1);
                 let before = place.log.size_bytes();
-                let base_offset = place.log.append(&batch.bytes, *summary, place.leader_epoch, self.ticks);
+                let at = AppendedAt { tick: self.ticks, now_ms: now.wall_ms };
+                let base_offset = place.log.append(&batch.bytes, *summary, place.leader_epoch, at);
                 let grown = place.log.size_bytes().saturating_sub(before);
                 self.memory_bytes = self.memory_bytes.saturating_add(grown);
                 let number = place.number;
                 let append_time_ms = batch.append_time_ms;
                 let event = event(EventKind::Appended).at(base_offset, records);
+                if found.config.is_compacted {
+                    self.note_for_compaction(number, &name, partition, now);
+                }
                 if let Some(identity) = identity {
                     self.remember(number, &identity, base_offset, now);
                 }
@@ -340,29 +349,17 @@ impl Cluster {
         Some(written)
     }
 
-    /// What time does: producers expire, and segments past `retention.ms` go. To be called now and then.
+    /// What time does: producers expire, old segments go, and compacted topics are compacted. To be called now and then.
     pub fn sweep(&mut self, now: Now) {
+        self.expire(now);
+        self.compact_due(now);
+    }
+
+    /// [`Self::sweep`] without the compaction, which a server does outside its lock.
+    pub fn expire(&mut self, now: Now) {
         let count = self.producers.expire(now.wall_ms, self.settings.producer_expiration_ms);
         self.note_forgotten(count, now);
-        let mut dropped = Vec::new();
-        for topic in self.topics.values_mut() {
-            let Some(retention_ms) = topic.config.retention_ms else { continue };
-            for (partition, place) in (0_i32..).zip(&mut topic.partitions) {
-                let is_over = |place: &Partition| {
-                    place
-                        .log
-                        .oldest_segment_timestamp_ms()
-                        .is_some_and(|newest_ms| now.wall_ms.saturating_sub(newest_ms) > retention_ms)
-                };
-                while is_over(place) {
-                    let Some(truncation) = place.log.drop_oldest_segment() else { break };
-                    dropped.push((Arc::clone(&topic.name), partition, truncation));
-                }
-            }
-        }
-        for (topic, partition, truncation) in dropped {
-            self.note_truncation(&topic, partition, truncation, now);
-        }
+        self.retain(now);
     }
 
     /// Every batch of a partition, oldest first.
@@ -380,71 +377,6 @@ impl Cluster {
         if count > 0 {
             self.note(BrokerEvent::new(EventKind::ProducersForgotten { count }, now.wall_ms));
         }
-    }
-
-    fn note_truncation(
-        &mut self,
-        topic: &Arc<str>,
-        partition: i32,
-        truncation: super::log::Truncation,
-        now: Now,
-    ) {
-        self.memory_bytes = self.memory_bytes.saturating_sub(truncation.freed_bytes);
-        let kind = EventKind::RetentionTruncated { freed_bytes: truncation.freed_bytes };
-        let event = BrokerEvent::new(kind, now.wall_ms).on(topic, Some(partition));
-        self.note(event.at(truncation.log_start_offset, None));
-    }
-
-    fn segment_bytes(&self, config: &TopicConfig) -> u64 {
-        let share = self.settings.partition_memory_bytes.min(self.settings.total_memory_bytes) / 8;
-        let retained = config.retention_bytes.map_or(u64::MAX, |bytes| bytes / 2);
-        config.segment_bytes.unwrap_or(u64::MAX).min(share).min(retained).clamp(1, MAX_SEGMENT_BYTES)
-    }
-
-    /// Drops the oldest segments until the partition just written, and all together, fit their limits (D-56).
-    fn keep_within_limits(&mut self, topic: &str, index: usize, now: Now) {
-        while let Some((name, partition, truncation)) =
-            self.drop_from_full_partition(topic, index).or_else(|| self.drop_from_full_memory(topic, index))
-        {
-            self.note_truncation(&name, partition, truncation, now);
-        }
-    }
-
-    fn drop_from_full_partition(
-        &mut self,
-        topic: &str,
-        index: usize,
-    ) -> Option<(Arc<str>, i32, super::log::Truncation)> {
-        let found = self.topics.get_mut(topic)?;
-        let limit =
-            found.config.retention_bytes.unwrap_or(u64::MAX).min(self.settings.partition_memory_bytes);
-        let log = &mut found.partitions.get_mut(index)?.log;
-        if log.size_bytes() <= limit {
-            return None;
-        }
-        log.oldest_segment(false)?;
-        let truncation = log.drop_oldest_segment()?;
-        Some((Arc::clone(&found.name), i32::try_from(index).ok()?, truncation))
-    }
-
-    fn drop_from_full_memory(
-        &mut self,
-        topic: &str,
-        index: usize,
-    ) -> Option<(Arc<str>, i32, super::log::Truncation)> {
-        if self.memory_bytes <= self.settings.total_memory_bytes {
-            return None;
-        }
-        // The segment just written to stays, however old it is: its answer has not gone out yet.
-        let candidates = self.topics.values().flat_map(|found| {
-            found.partitions.iter().enumerate().filter_map(move |(at, place)| {
-                let is_current = &*found.name == topic && at == index;
-                place.log.oldest_segment(!is_current).map(|born| (born, Arc::clone(&found.name), at))
-            })
-        });
-        let (_, name, at) = candidates.min()?;
-        let truncation = self.topics.get_mut(&name)?.partitions.get_mut(at)?.log.drop_oldest_segment()?;
-        Some((name, i32::try_from(at).ok()?, truncation))
     }
 }
 

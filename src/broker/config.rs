@@ -49,6 +49,16 @@ impl Listener {
     }
 }
 
+/// When compacted topics are compacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CompactionTiming {
+    /// A teaching shortcut: soon after a write the active segment is closed and the log compacted, if it is small.
+    #[default]
+    Soon,
+    /// As Kafka: closed segments only, by `min.cleanable.dirty.ratio` and `max.compaction.lag.ms`.
+    Kafka,
+}
+
 /// Settings of an embedded broker.
 #[derive(Debug, Clone)]
 pub struct BrokerConfig {
@@ -86,6 +96,8 @@ pub struct BrokerConfig {
     pub frame_timeout: Duration,
     /// Events that a slow subscriber may lag behind before it loses the oldest.
     pub event_capacity: usize,
+    /// When compacted topics are compacted.
+    pub compaction: CompactionTiming,
     /// Fixes cluster id, topic ids and producer ids, for tests; `None` draws them anew at every start (D-53).
     pub seed: Option<u64>,
 }
@@ -110,6 +122,7 @@ impl Default for BrokerConfig {
             max_idle: Duration::from_secs(600),
             frame_timeout: Duration::from_secs(30),
             event_capacity: 10_000,
+            compaction: CompactionTiming::default(),
             seed: None,
         }
     }
@@ -130,6 +143,7 @@ impl BrokerConfig {
             max_producers: self.max_producers,
             producer_expiration_ms: i64::try_from(self.producer_expiration.as_millis()).unwrap_or(i64::MAX),
             max_partitions: self.max_partitions,
+            compaction: self.compaction,
         }
     }
 }
@@ -164,8 +178,8 @@ pub enum BrokerError {
     /// A setting is impossible.
     #[error("{0}")]
     Config(String),
-    /// A topic could not be created.
-    #[error("topic {topic:?} cannot be created: {why}")]
+    /// A topic could not be created, deleted or compacted.
+    #[error("topic {topic:?}: {why}")]
     Topic {
         /// The topic.
         topic: String,

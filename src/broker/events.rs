@@ -69,6 +69,30 @@ pub enum EventKind {
         /// Bytes given back.
         freed_bytes: u64,
     },
+    /// A compacted partition was compacted.
+    Compacted {
+        /// Records that went, because a newer one has their key, or because a tombstone's time was up.
+        removed: u64,
+        /// Records that stayed, in the part that could be compacted.
+        kept: u64,
+        /// Why now.
+        cause: CompactionCause,
+    },
+    /// Records before the offset were deleted on a client's wish.
+    RecordsDeleted {
+        /// Bytes given back.
+        freed_bytes: u64,
+    },
+    /// Settings of a topic were changed.
+    TopicAltered {
+        /// What was changed, in words.
+        what: Arc<str>,
+    },
+    /// A topic was given more partitions.
+    PartitionsAdded {
+        /// How many it has now.
+        partitions: i32,
+    },
     /// A topic was created.
     TopicCreated {
         /// How many partitions it has.
@@ -90,6 +114,42 @@ pub enum EventKind {
     },
 }
 
+/// Why a compaction took place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CompactionCause {
+    /// More of the log was dirty than `min.cleanable.dirty.ratio`.
+    DirtyRatio,
+    /// A record was older than `max.compaction.lag.ms`.
+    MaxLag,
+    /// The teaching shortcut: soon after a write, active segment included.
+    Soon,
+    /// The teaching shortcut: the time of tombstones was up.
+    Tombstones,
+    /// Somebody asked for it.
+    Asked,
+}
+
+impl CompactionCause {
+    /// The cause in words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::DirtyRatio => "more than min.cleanable.dirty.ratio of the log was not compacted yet",
+            Self::MaxLag => "a record had waited longer than max.compaction.lag.ms",
+            Self::Soon => {
+                "a teaching shortcut closed the active segment; a real Kafka would wait for the next record after \
+                 segment.ms and for its cleaner (--strict-compaction does)"
+            }
+            Self::Tombstones => {
+                "delete.retention.ms of a tombstone is over; a teaching shortcut, since a real Kafka would wait for new \
+                 dirty records (--strict-compaction does)"
+            }
+            Self::Asked => "it was asked for, and the active segment was closed first",
+        }
+    }
+}
+
 impl EventKind {
     /// The kind's name: lower case, words joined by underscores; stable, for timelines and filters.
     #[must_use]
@@ -101,6 +161,10 @@ impl EventKind {
             Self::EpochFenced { .. } => "epoch_fenced",
             Self::BatchRefused { .. } => "batch_refused",
             Self::RetentionTruncated { .. } => "retention_truncated",
+            Self::Compacted { .. } => "compacted",
+            Self::RecordsDeleted { .. } => "records_deleted",
+            Self::TopicAltered { .. } => "topic_altered",
+            Self::PartitionsAdded { .. } => "partitions_added",
             Self::TopicCreated { .. } => "topic_created",
             Self::TopicDeleted => "topic_deleted",
             Self::ProducerIdGiven => "producer_id_given",
@@ -186,6 +250,19 @@ impl BrokerEvent {
             EventKind::RetentionTruncated { freed_bytes } => format!(
                 "the oldest segment was removed to stay within the limits ({freed_bytes} bytes); the log now starts at {offset}"
             ),
+            EventKind::Compacted { removed, kept, cause } => format!(
+                "compaction kept the newest record of each key ({removed} removed, {kept} kept; offsets stay as they are): {}",
+                cause.words()
+            ),
+            EventKind::RecordsDeleted { freed_bytes } => format!(
+                "records were deleted on a client's wish ({freed_bytes} bytes given back); the log now starts at {offset}"
+            ),
+            EventKind::TopicAltered { what } => format!("settings changed: {what}"),
+            EventKind::PartitionsAdded { partitions } => {
+                format!(
+                    "the topic has {partitions} partitions now; the same key may go to another one than before"
+                )
+            }
             EventKind::TopicCreated { partitions } => format!("topic created with {partitions} partitions"),
             EventKind::TopicDeleted => "topic deleted, with its records".to_owned(),
             EventKind::ProducerIdGiven => format!("producer id {id} given out, epoch {epoch}"),

@@ -13,6 +13,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::log::BatchSummary;
+use super::rewritten_batch::{Rewrite, rewritten};
 use super::topic_config::{TimestampType, TopicConfig};
 use crate::error::ErrorCode;
 use crate::wire::WireError;
@@ -98,6 +99,29 @@ pub fn single_batch(records: Option<&Bytes>) -> Result<BatchView, Refusal> {
 pub fn validate(view: &BatchView, records: &Bytes, rules: &Rules<'_>) -> Result<ValidBatch, Refusal> {
     check_header(view, rules)?;
     let largest_ms = check_records(view, rules)?;
+    match recompressed(view, rules)? {
+        Some(bytes) => {
+            let view = BatchView::parse(&bytes).map_err(|error| refuse_contents(&error))?;
+            Ok(stamped(&view, &bytes, largest_ms, rules))
+        }
+        None => Ok(stamped(view, records, largest_ms, rules)),
+    }
+}
+
+/// The batch in the codec of `compression.type`, if it has another one.
+fn recompressed(view: &BatchView, rules: &Rules<'_>) -> Result<Option<Bytes>, Refusal> {
+    let Some(codec) = rules.topic.compression.filter(|codec| view.codec().is_ok_and(|has| has != *codec))
+    else {
+        return Ok(None);
+    };
+    let unpacked = view.records(&DecompressionLimits::default()).and_then(Iterator::collect);
+    let records: Vec<RecordView> = unpacked.map_err(|error| refuse_contents(&error))?;
+    let rewrite = Rewrite { records: &records, codec, delete_horizon_ms: None };
+    rewritten(view, &rewrite).map(Some).map_err(|error| refuse_contents(&error))
+}
+
+/// The batch with the timestamps that its topic wants.
+fn stamped(view: &BatchView, records: &Bytes, largest_ms: i64, rules: &Rules<'_>) -> ValidBatch {
     let mut summary = BatchSummary {
         base_timestamp_ms: view.base_timestamp_ms,
         max_timestamp_ms: largest_ms,
@@ -108,16 +132,16 @@ pub fn validate(view: &BatchView, records: &Bytes, rules: &Rules<'_>) -> Result<
     };
     match rules.topic.timestamp_type {
         TimestampType::CreateTime if largest_ms == view.max_timestamp_ms => {
-            Ok(ValidBatch { bytes: records.clone(), summary, append_time_ms: -1 })
+            ValidBatch { bytes: records.clone(), summary, append_time_ms: -1 }
         }
         TimestampType::CreateTime => {
             let bytes = with_timestamps(records, view.attributes, largest_ms);
-            Ok(ValidBatch { bytes, summary, append_time_ms: -1 })
+            ValidBatch { bytes, summary, append_time_ms: -1 }
         }
         TimestampType::LogAppendTime => {
             summary.max_timestamp_ms = rules.now_ms;
             let bytes = with_timestamps(records, view.attributes | LOG_APPEND_TIME_BIT, rules.now_ms);
-            Ok(ValidBatch { bytes, summary, append_time_ms: rules.now_ms })
+            ValidBatch { bytes, summary, append_time_ms: rules.now_ms }
         }
     }
 }

@@ -15,10 +15,11 @@
 //! where the specification leaves room was measured on real brokers: `tests/broker` holds the table.
 //!
 //! Neighbours: [`crate::wire`] below; the lab and the simulation above. [`crate::engine`] never meets it in code. Not
-//! here: several nodes, transactions, consumer groups, compaction, disks.
+//! here: several nodes, transactions, consumer groups, disks.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod cluster;
+pub mod compaction;
 pub mod config;
 pub mod events;
 pub mod faults;
@@ -27,11 +28,13 @@ pub mod log;
 pub mod log_validator;
 pub mod personality;
 pub mod producer_state_manager;
+pub mod rewritten_batch;
 pub mod server;
 pub mod topic_config;
 
-pub use config::{BrokerConfig, BrokerError, Listener};
-pub use events::{BrokerEvent, EventKind};
+pub use cluster::cleaner::CompactionReport;
+pub use config::{BrokerConfig, BrokerError, CompactionTiming, Listener};
+pub use events::{BrokerEvent, CompactionCause, EventKind};
 pub use faults::{ArmedFault, Fault, FaultAction, FaultId};
 pub use log::StoredBatch;
 pub use producer_state_manager::Personality;

@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
+use super::cluster::cleaner::{CompactionReport, DueCompaction};
 use super::cluster::{Cluster, Now};
 use super::config::{BrokerConfig, BrokerError, Listener};
 use super::events::BrokerEvent;
@@ -36,6 +37,8 @@ use crate::time::Instant;
 
 /// How often producers expire and old segments go. Kafka looks every 5 to 10 minutes; a lab should not have to wait.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// How often is looked whether a small compacted log waits for its early compaction.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// A running broker. Dropping it ends it at once; [`Broker::stop`] ends it in order.
 #[derive(Debug)]
@@ -304,6 +307,18 @@ impl BrokerHandle {
             .map_err(|(_, why)| refused(why))
     }
 
+    /// Closes the active segments of a compacted topic and compacts its partitions at once, whatever the timing.
+    ///
+    /// # Errors
+    /// [`BrokerError::Topic`] if there is none of that name, or its `cleanup.policy` does not name `compact`.
+    pub fn compact(&self, topic: &str) -> Result<CompactionReport, BrokerError> {
+        let report = self.shared.with_cluster(|cluster, now| cluster.compact_topic(topic, now));
+        report.ok_or_else(|| {
+            let why = "there is no topic of that name whose cleanup.policy names compact".to_owned();
+            BrokerError::Topic { topic: topic.to_owned(), why }
+        })
+    }
+
     /// Deletes a topic with its records.
     ///
     /// # Errors
@@ -416,11 +431,34 @@ async fn accept(
 }
 
 async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut last_sweep = shared.clock.now().instant;
     loop {
         tokio::select! {
-            () = pause(SWEEP_EVERY) => shared.with_cluster(Cluster::sweep),
+            () = pause(LOOK_EVERY) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
+        let mut due = shared.with_cluster(Cluster::soon_compactions);
+        let now = shared.clock.now().instant;
+        if now.since(last_sweep) >= SWEEP_EVERY {
+            last_sweep = now;
+            shared.with_cluster(Cluster::expire);
+            due.extend(shared.with_cluster(|cluster, now| cluster.due_compactions(now)));
+        }
+        for one in due {
+            if *stop.borrow() {
+                return;
+            }
+            compact(&shared, one).await;
+        }
+    }
+}
+
+/// Compacts one partition. The work is done without the lock and off the runtime's threads: it may unpack megabytes.
+async fn compact(shared: &Shared, due: DueCompaction) {
+    let begun = shared.with_cluster(|cluster, now| cluster.begin_compaction(due, now));
+    let Some(task) = begun else { return };
+    if let Ok(finished) = tokio::task::spawn_blocking(|| task.run()).await {
+        shared.with_cluster(|cluster, now| cluster.finish_compaction(finished, now));
     }
 }
 

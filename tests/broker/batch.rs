@@ -17,8 +17,13 @@ pub struct Batch {
     pub compression: Compression,
     pub key: Option<&'static [u8]>,
     pub value_bytes: usize,
+    /// Keys and values, instead of records that are all alike.
+    pub contents: Vec<Pair>,
     pub lie: Lie,
 }
+
+/// A record's key and value; `None` is null.
+pub type Pair = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// What is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +54,7 @@ impl Batch {
             compression: Compression::None,
             key: None,
             value_bytes: 10,
+            contents: Vec::new(),
             lie: Lie::Nothing,
         }
     }
@@ -56,6 +62,25 @@ impl Batch {
     /// The sequences `first..first + records` of a producer.
     pub fn of(producer_id: i64, epoch: i16, first: i32, records: u32) -> Self {
         Self { identity: Some((producer_id, epoch, first)), ..Self::plain(records) }
+    }
+
+    /// Records with these keys and values; an empty value is a tombstone.
+    pub fn table(pairs: &[(&str, &str)]) -> Self {
+        let pair = |(key, value): &(&str, &str)| {
+            let value = (!value.is_empty()).then(|| value.as_bytes().to_vec());
+            (Some(key.as_bytes().to_vec()), value)
+        };
+        Self::containing(pairs.iter().map(pair).collect())
+    }
+
+    /// Records with these keys and values.
+    pub fn containing(contents: Vec<Pair>) -> Self {
+        Self { contents: contents.clone(), ..Self::plain(u32::try_from(contents.len()).unwrap()) }
+    }
+
+    /// The same from a producer.
+    pub fn by(self, producer_id: i64, epoch: i16, first: i32) -> Self {
+        Self { identity: Some((producer_id, epoch, first)), ..self }
     }
 
     pub fn at(self, timestamp_ms: i64) -> Self {
@@ -84,13 +109,14 @@ impl Batch {
         let mut plain = Vec::new();
         for index in 0..self.records {
             let record = Record::of(&value);
+            let pair = self.contents.get(usize::try_from(index).unwrap());
             append_record(
                 &mut plain,
                 &RecordFields {
                     offset_delta: i32::try_from(index).unwrap(),
                     timestamp_delta_ms: i64::from(index),
-                    key: self.key,
-                    value: record.value,
+                    key: pair.map_or(self.key, |(key, _)| key.as_deref()),
+                    value: pair.map_or(record.value, |(_, value)| value.as_deref()),
                     headers: &[],
                 },
             );

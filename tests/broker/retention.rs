@@ -2,39 +2,11 @@
 //! with a clock of the test's own.
 
 use facteur::broker::EventKind;
-use facteur::broker::cluster::{Cluster, Now, Written};
-use facteur::broker::log_validator::{Rules, single_batch, validate};
 use facteur::broker::topic_config::TopicConfig;
 use facteur::broker::{BrokerConfig, Personality};
-use facteur::time::Instant;
 
 use crate::batch::Batch;
-
-const START_MS: i64 = 1_800_000_000_000;
-
-fn at(ms: i64) -> Now {
-    Now { instant: Instant::from_millis(ms.unsigned_abs()), wall_ms: START_MS + ms }
-}
-
-fn cluster(config: &BrokerConfig) -> Cluster {
-    Cluster::new(config.cluster_settings(), at(0), 42)
-}
-
-fn write(cluster: &mut Cluster, topic: &str, batch: &Batch, now: Now) -> Written {
-    let bytes = batch.bytes().into();
-    let view = single_batch(Some(&bytes)).unwrap();
-    let config = &cluster.topic(topic).unwrap().config;
-    let rules = Rules { produce_version: 9, topic: config, now_ms: now.wall_ms };
-    let valid = validate(&view, &bytes, &rules).unwrap();
-    cluster.write(topic, 0, &valid, now).unwrap()
-}
-
-fn offset(written: Written) -> i64 {
-    match written {
-        Written::At { base_offset, .. } => base_offset,
-        Written::Refused { code, .. } => panic!("refused with {code}"),
-    }
-}
+use crate::support::{START_MS, at, cluster, offset, write};
 
 // D-56: memory is bounded for the whole process; the oldest goes first, with an event and a moved start.
 #[test]
