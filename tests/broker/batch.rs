@@ -70,12 +70,12 @@ impl Batch {
             let value = (!value.is_empty()).then(|| value.as_bytes().to_vec());
             (Some(key.as_bytes().to_vec()), value)
         };
-        Self::containing(pairs.iter().map(pair).collect())
+        Self::containing(&pairs.iter().map(pair).collect::<Vec<_>>())
     }
 
     /// Records with these keys and values.
-    pub fn containing(contents: Vec<Pair>) -> Self {
-        Self { contents: contents.clone(), ..Self::plain(u32::try_from(contents.len()).unwrap()) }
+    pub fn containing(contents: &[Pair]) -> Self {
+        Self { contents: contents.to_vec(), ..Self::plain(u32::try_from(contents.len()).unwrap()) }
     }
 
     /// The same from a producer.

@@ -248,7 +248,7 @@ proptest! {
         let mut expected = BTreeMap::new();
         let mut next = 0_i64;
         for (index, contents) in batches.iter().enumerate() {
-            let batch = Batch::containing(contents.clone()).at(START_MS).compressed(codec);
+            let batch = Batch::containing(contents).at(START_MS).compressed(codec);
             prop_assert_eq!(offset(write(&mut cluster, "demo", &batch, at(0))), next);
             for pair in contents {
                 expected.insert(pair.0.clone(), (next, pair.clone()));
