@@ -25,3 +25,5 @@ mod outcomes;
 mod patience;
 #[path = "lab/support.rs"]
 mod support;
+#[path = "lab/trace.rs"]
+mod trace;

@@ -33,6 +33,17 @@ pub struct BrokerEvent {
     pub offset: Option<i64>,
     /// How many records are concerned.
     pub records: Option<i32>,
+    /// The request that it happened for, if it was one.
+    pub request: Option<RequestName>,
+}
+
+/// What a client calls one of its requests: with the time, enough to find the attempt that it was (D-63).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestName {
+    /// The client's own name.
+    pub client_id: Arc<str>,
+    /// What pairs request and answer on a connection.
+    pub correlation_id: i32,
 }
 
 /// The kinds of event.
@@ -188,6 +199,7 @@ impl BrokerEvent {
             base_sequence: None,
             offset: None,
             records: None,
+            request: None,
         }
     }
 

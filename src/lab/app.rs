@@ -36,6 +36,7 @@ use axum::routing::get;
 use tokio::sync::Semaphore;
 use utoipa_axum::routes;
 
+use crate::broker::BrokerHandle;
 use crate::lab::dto::ProbeCheck;
 use crate::lab::guard;
 use crate::lab::openapi::{self, Api, alias};
@@ -44,6 +45,9 @@ use crate::lab::profile::Profile;
 use crate::lab::routes;
 use crate::lab::running::LabSettings;
 use crate::lab::status_store::StatusStore;
+use crate::lab::timeline::Timeline;
+use crate::lab::timeline::watch::SINK_CAPACITY;
+use crate::runtime::observations::Observations;
 
 /// What both ports share.
 #[derive(Debug)]
@@ -58,19 +62,45 @@ pub struct Shared {
     pub default_topic: String,
     /// Whether only this machine can reach the ports; then foreign `Host` headers are refused (F18).
     pub is_loopback_only: bool,
+    /// What producers, broker, injector and calls did lately.
+    pub timeline: Arc<Timeline>,
+    /// Where every producer of the lab leaves its observations.
+    pub observations: Observations,
+    /// The embedded broker, if there is one.
+    pub broker: Option<BrokerHandle>,
+    /// Kafka, not through the injector.
+    pub direct_bootstrap: String,
+    /// Kafka as the producers reach it.
+    pub bootstrap: String,
     is_draining: AtomicBool,
     readiness: Mutex<Vec<ProbeCheck>>,
 }
 
+/// The Kafka behind the façade.
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    /// The embedded broker, if there is one.
+    pub broker: Option<BrokerHandle>,
+    /// Its address, not through the injector.
+    pub direct_bootstrap: String,
+    /// Its address as the producers use it.
+    pub bootstrap: String,
+}
+
 impl Shared {
     /// Nothing is ready yet.
-    pub fn new(settings: &LabSettings) -> Self {
+    pub fn new(settings: &LabSettings, kafka: Kafka) -> Self {
         Self {
             statuses: Arc::new(StatusStore::with_capacity(settings.status_capacity)),
             calls: Arc::new(Semaphore::new(settings.most_calls)),
             most_calls: settings.most_calls,
             default_topic: settings.default_topic.clone(),
             is_loopback_only: settings.listen.is_loopback(),
+            timeline: Arc::new(Timeline::with_capacity(settings.timeline_capacity)),
+            observations: Observations::with_capacity(SINK_CAPACITY),
+            broker: kafka.broker,
+            direct_bootstrap: kafka.direct_bootstrap,
+            bootstrap: kafka.bootstrap,
             is_draining: AtomicBool::new(false),
             readiness: Mutex::default(),
         }
@@ -135,6 +165,7 @@ pub fn api() -> Api {
         .routes(routes!(routes::send::send))
         .routes(routes!(routes::status::by_query))
         .routes(routes!(routes::status::by_path))
+        .routes(routes!(routes::trace::trace))
         .routes(routes!(routes::problems::page))
         .routes(routes!(routes::docs::document))
         .routes(routes!(routes::docs::page));

@@ -20,6 +20,24 @@ pub fn unix_time_ms() -> i64 {
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Microseconds since the Unix epoch.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the wall clock above the engine: this file is the one place for it"
+)]
+pub fn unix_time_us() -> i64 {
+    let since_epoch =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// `2026-02-03T04:05:06.789012Z` for microseconds since the Unix epoch.
+pub fn iso_8601_us(timestamp_us: i64) -> String {
+    let mut text = iso_8601(timestamp_us.div_euclid(1000));
+    text.truncate(text.len().saturating_sub(1));
+    format!("{text}{:03}Z", timestamp_us.rem_euclid(1000))
+}
+
 /// A point on the monotonic clock, counted from the first call in this process.
 #[allow(
     clippy::disallowed_methods,

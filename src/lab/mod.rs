@@ -29,4 +29,5 @@ pub mod send_parameters;
 pub mod server;
 pub mod status_store;
 pub mod tasks;
+pub mod timeline;
 pub mod trace_context;

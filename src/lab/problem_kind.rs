@@ -30,6 +30,7 @@ pub enum ProblemKind {
     NotAuthorised,
     ProducerFatal,
     UnknownRequest,
+    UnknownEvent,
     NotFound,
     MethodNotAllowed,
     UriTooLong,
@@ -232,6 +233,16 @@ const TABLE: &[Row] = {
             ),
         ),
         row(
+            K::UnknownEvent,
+            "unknown-event",
+            S::NOT_FOUND,
+            ("The event is not in the time line", "L'événement n'est pas dans la chronologie"),
+            (
+                "The time line keeps the latest 100,000 happenings, in memory: check the eventId, or count it in the log with GET /api/v1/audit.",
+                "La chronologie garde les 100 000 derniers faits, en mémoire : vérifiez l'eventId, ou comptez-le dans le journal avec GET /api/v1/audit.",
+            ),
+        ),
+        row(
             K::NotFound,
             "not-found",
             S::NOT_FOUND,
@@ -363,6 +374,7 @@ impl ProblemKind {
             | Self::NotAuthorised
             | Self::ProducerFatal
             | Self::UnknownRequest
+            | Self::UnknownEvent
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::UriTooLong
@@ -405,6 +417,7 @@ mod tests {
             ProblemKind::NotAuthorised,
             ProblemKind::ProducerFatal,
             ProblemKind::UnknownRequest,
+            ProblemKind::UnknownEvent,
             ProblemKind::NotFound,
             ProblemKind::MethodNotAllowed,
             ProblemKind::UriTooLong,

@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::cli::client::Client;
-use crate::config::Acks;
+use crate::config::{Acks, ProducerConfig};
 use crate::error::{Error, ErrorCode};
 use crate::lab::clock;
 use crate::lab::environment::{ProducerEnvironment, acks_name};
 use crate::lab::profile::{Mode, Profile};
 use crate::lab::send_parameters::PartitionerName;
 use crate::producer::{CloseReport, Producer, TopicHandle};
+use crate::runtime::observations::Observations;
 
 /// Which producer a call needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub struct Producers {
     profile: Profile,
     bootstrap: String,
     environment: ProducerEnvironment,
+    observers: Vec<Observations>,
     made: Mutex<Vec<(Variant, Arc<VariantProducer>)>>,
 }
 
@@ -49,7 +51,14 @@ pub struct VariantProducer {
 impl Producers {
     /// No producer yet; [`Self::get`] makes them.
     pub const fn new(profile: Profile, bootstrap: String, environment: ProducerEnvironment) -> Self {
-        Self { profile, bootstrap, environment, made: Mutex::new(Vec::new()) }
+        Self { profile, bootstrap, environment, observers: Vec::new(), made: Mutex::new(Vec::new()) }
+    }
+
+    /// Every producer that is made from now on tells this sink what becomes of its batches.
+    #[must_use]
+    pub fn observed_by(mut self, sink: Observations) -> Self {
+        self.observers.push(sink);
+        self
     }
 
     /// The variant of a mode when the call says nothing else.
@@ -75,7 +84,12 @@ impl Producers {
         if let Some((_, producer)) = made.iter().find(|(candidate, _)| *candidate == variant) {
             return Ok(Arc::clone(producer));
         }
-        let producer = Producer::from_properties(self.properties(variant))?;
+        let config = ProducerConfig::from_properties(self.properties(variant))?;
+        let builder = self
+            .observers
+            .iter()
+            .fold(Producer::builder(config), |builder, sink| builder.observer(sink.clone()));
+        let producer = builder.build()?;
         let producer = Arc::new(VariantProducer {
             producer,
             bootstrap: self.bootstrap.clone(),

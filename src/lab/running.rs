@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
-use crate::lab::app::{Facade, Shared, router};
+use crate::lab::app::{Facade, Kafka, Shared, router};
 use crate::lab::dto::ProbeCheck;
 use crate::lab::embedded::{EmbeddedBroker, EmbeddedSettings};
 use crate::lab::environment::ProducerEnvironment;
@@ -24,6 +24,7 @@ use crate::lab::profile::{Mode, Profile};
 use crate::lab::server::{HEADER_TIMEOUT, Server};
 use crate::lab::status_store::CAPACITY;
 use crate::lab::tasks;
+use crate::lab::timeline;
 use crate::producer::CloseReport;
 
 /// What a lab needs to know.
@@ -55,6 +56,8 @@ pub struct LabSettings {
     pub status_capacity: usize,
     /// Time for a request's head to arrive.
     pub header_timeout: Duration,
+    /// Events of the time line.
+    pub timeline_capacity: usize,
 }
 
 impl Default for LabSettings {
@@ -73,6 +76,7 @@ impl Default for LabSettings {
             most_calls: 1024,
             status_capacity: CAPACITY,
             header_timeout: HEADER_TIMEOUT,
+            timeline_capacity: timeline::CAPACITY,
         }
     }
 }
@@ -141,6 +145,8 @@ pub struct RunningLab {
     broker: Option<EmbeddedBroker>,
     bootstrap: String,
     warm_up: JoinHandle<()>,
+    /// Ended by `stop`, or with the runtime.
+    watchers: Vec<JoinHandle<()>>,
 }
 
 impl RunningLab {
@@ -171,11 +177,16 @@ impl RunningLab {
                 (Some(broker), bootstrap)
             }
         };
-        let shared = Arc::new(Shared::new(&settings));
+        let handle = broker.as_ref().map(EmbeddedBroker::handle);
+        let kafka =
+            Kafka { broker: handle, direct_bootstrap: bootstrap.clone(), bootstrap: bootstrap.clone() };
+        let shared = Arc::new(Shared::new(&settings, kafka));
+        let watchers = watch(&shared);
         let mut facades = Vec::new();
         let mut servers = Vec::new();
         for (profile, (listener, address)) in listeners {
-            let producers = Producers::new(profile, bootstrap.clone(), settings.environment.clone());
+            let producers = Producers::new(profile, bootstrap.clone(), settings.environment.clone())
+                .observed_by(shared.observations.clone());
             for mode in [Mode::Plain, Mode::Idempotent] {
                 producers.get(producers.standard(mode)).map_err(StartError::Producer)?;
             }
@@ -190,7 +201,7 @@ impl RunningLab {
         }
         // Ends when every producer is ready, or with the lab: `stop` aborts it.
         let warm_up = tasks::spawn(warm_up(facades.clone()));
-        Ok(Self { facades, servers, shared, broker, bootstrap, warm_up })
+        Ok(Self { facades, servers, shared, broker, bootstrap, warm_up, watchers })
     }
 
     /// Where a profile's façade listens.
@@ -264,8 +275,20 @@ impl RunningLab {
         if let Some(broker) = self.broker {
             broker.stop().await;
         }
+        self.watchers.iter().for_each(JoinHandle::abort);
         StopReport { records, all_calls_answered }
     }
+}
+
+/// Starts what brings events into the time line; `RunningLab::stop` ends it.
+fn watch(shared: &Shared) -> Vec<JoinHandle<()>> {
+    let timeline = &shared.timeline;
+    let producers = timeline::watch::producers(Arc::clone(timeline), shared.observations.clone(), |_| {});
+    let mut watchers = vec![tasks::spawn(producers)];
+    if let Some(broker) = &shared.broker {
+        watchers.push(tasks::spawn(timeline::watch::broker(Arc::clone(timeline), broker.subscribe())));
+    }
+    watchers
 }
 
 /// Waits until no send call holds a permit, or the patience is over: closing the producers would cut them short.

@@ -277,6 +277,8 @@ impl Future for AllDone {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordPlace {
+    /// The producer's number in this process.
+    pub producer: u64,
     /// The lane: one partition of one topic.
     pub lane: LaneId,
     /// The batch's number in the lane.
@@ -390,7 +392,12 @@ impl Delivery {
     /// Where the record is in the producer: what observations name it by.
     #[must_use]
     pub fn place(&self) -> RecordPlace {
-        RecordPlace { lane: self.cell.lane, batch: self.cell.number, index: self.index }
+        RecordPlace {
+            producer: self.cell.shared.number,
+            lane: self.cell.lane,
+            batch: self.cell.number,
+            index: self.index,
+        }
     }
 
     /// How often the record's batch has been handed to a connection beyond the first time, plus one; 0 before a retry is

@@ -93,7 +93,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 impl Driver {
     fn new(shared: Arc<Shared>, observers: Vec<Observations>) -> Self {
         let (event_sender, events) = unbounded_channel();
-        let watchers = Watchers::new(&shared.config.client_id, observers);
+        let watchers = Watchers::new(shared.number, &shared.config.client_id, observers);
         let engine = Engine::new(Arc::clone(&shared.config), entropy(), watchers.is_wanted());
         Self {
             shared,

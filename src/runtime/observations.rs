@@ -19,6 +19,8 @@ use crate::engine::Observation;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Observed {
+    /// The producer's number in this process: two producers may have one `client.id`.
+    pub producer: u64,
     /// The producer's `client.id`.
     pub client_id: Arc<str>,
     /// Microseconds since the Unix epoch.
@@ -111,6 +113,7 @@ mod tests {
     fn observed(producer_id: i64) -> Observed {
         let identity = ProducerIdentity { producer_id, epoch: 0 };
         Observed {
+            producer: 1,
             client_id: "p".into(),
             at_us: 0,
             local_address: None,

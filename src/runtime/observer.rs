@@ -20,14 +20,15 @@ const MAX_ADDRESSES: usize = 256;
 /// Who listens to one producer.
 #[derive(Debug)]
 pub(crate) struct Watchers {
+    producer: u64,
     client_id: Arc<str>,
     sinks: Vec<Observations>,
     addresses: BTreeMap<ConnectionId, SocketAddr>,
 }
 
 impl Watchers {
-    pub(crate) fn new(client_id: &str, sinks: Vec<Observations>) -> Self {
-        Self { client_id: client_id.into(), sinks, addresses: BTreeMap::new() }
+    pub(crate) fn new(producer: u64, client_id: &str, sinks: Vec<Observations>) -> Self {
+        Self { producer, client_id: client_id.into(), sinks, addresses: BTreeMap::new() }
     }
 
     /// Whether anybody would hear of an observation: a sink, or a `tracing` subscriber.
@@ -53,6 +54,7 @@ impl Watchers {
         let Some((last, others)) = self.sinks.split_last() else { return };
         let connection = observation.connection();
         let observed = Observed {
+            producer: self.producer,
             client_id: Arc::clone(&self.client_id),
             at_us: environment.wall_us(),
             local_address: connection.and_then(|connection| self.addresses.get(&connection).copied()),

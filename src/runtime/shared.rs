@@ -64,6 +64,9 @@ impl Counters {
     }
 }
 
+/// Numbers the producers of the process, from 1.
+static NEXT_PRODUCER: AtomicU64 = AtomicU64::new(1);
+
 const OPEN: u8 = 0;
 const CLOSING: u8 = 1;
 const STOPPED: u8 = 2;
@@ -71,6 +74,8 @@ const STOPPED: u8 = 2;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// Counted through the process.
+    pub(crate) number: u64,
     pub(crate) config: Arc<ProducerConfig>,
     pub(crate) limits: QueueLimits,
     pub(crate) environment: Environment,
@@ -95,6 +100,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Arc<ProducerConfig>) -> Arc<Self> {
         Arc::new(Self {
+            number: NEXT_PRODUCER.fetch_add(1, Ordering::Relaxed),
             limits: QueueLimits::new(&config),
             environment: Environment::new(),
             memory: Memory::new(config.buffer_memory),

@@ -50,7 +50,7 @@ async fn a_lost_answer_is_told_as_two_attempts_of_one_name() {
     );
     let mut sent = Vec::new();
     for one in &observed {
-        assert_eq!(&*one.client_id, "watched");
+        assert_eq!((&*one.client_id, one.producer), ("watched", place.producer));
         if let Some(batch) = one.observation.batch() {
             assert_eq!((batch.lane, batch.batch), (place.lane, place.batch));
             assert!((batch.first_record..batch.first_record + batch.records).contains(&place.index));

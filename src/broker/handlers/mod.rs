@@ -35,7 +35,7 @@ pub use answer::Answer;
 
 use self::answer::AnswerWriter;
 use super::cluster::{Cluster, Now};
-use super::events::{BrokerEvent, EventKind};
+use super::events::{BrokerEvent, EventKind, RequestName};
 use super::faults::FaultAction;
 use crate::config::HostPort;
 use crate::error::ErrorCode;
@@ -257,7 +257,13 @@ pub fn handle(cluster: &mut Cluster, request: &Request, context: &RequestContext
         }
         None => process(cluster, request, context),
     };
-    Handled { reply, delay, loses_answer, events: cluster.take_events() }
+    let mut events = cluster.take_events();
+    if !events.is_empty() {
+        let client_id = std::sync::Arc::from(header.client_id.as_str());
+        let name = RequestName { client_id, correlation_id: header.correlation_id };
+        events.iter_mut().for_each(|event| event.request = Some(name.clone()));
+    }
+    Handled { reply, delay, loses_answer, events }
 }
 
 fn process(cluster: &mut Cluster, request: &Request, context: &RequestContext<'_>) -> Reply {

@@ -117,6 +117,16 @@ impl IntoResponses for StatusProblems {
     }
 }
 
+/// The problems of `GET /api/v1/trace/{eventId}`.
+#[derive(Debug, Clone, Copy)]
+pub struct TraceProblems;
+
+impl IntoResponses for TraceProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses_of(&[ProblemKind::UnknownEvent])
+    }
+}
+
 /// The problems of a route whose path names something.
 #[derive(Debug, Clone, Copy)]
 pub struct NotFoundProblems;

@@ -8,6 +8,7 @@ pub mod probes;
 pub mod problems;
 pub mod send;
 pub mod status;
+pub mod trace;
 
 use axum::http::{HeaderMap, Method, Uri};
 

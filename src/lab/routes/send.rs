@@ -7,7 +7,7 @@
 //! (D-57). `timeoutMs` bounds the whole call, from its arrival on. Neighbours: [`crate::lab::send_parameters`], [`crate::lab::producers`], [`crate::lab::status_store`].
 //! Not here: `Idempotency-Key`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Json;
@@ -27,8 +27,9 @@ use crate::lab::problem_kind::ProblemKind;
 use crate::lab::producers::{Variant, VariantProducer};
 use crate::lab::profile::Mode;
 use crate::lab::send_parameters::{SendMode, SendParameters};
-use crate::lab::status_store::{Reservation, SharedDelivery};
+use crate::lab::status_store::{Progress, Reservation, SharedDelivery};
 use crate::lab::tasks;
+use crate::lab::timeline::{CallLog, CallStep, Settled};
 use crate::lab::trace_context::TraceContext;
 use crate::producer::{TopicHandle, TrySendError};
 use crate::record::{Header, Record};
@@ -57,11 +58,14 @@ pub async fn send(
         language: Language::of(&headers),
         trace: TraceContext::of(&headers),
         arrived: clock::now(),
+        log: OnceLock::new(),
     };
-    match call.answer(query.as_deref().unwrap_or("")).await {
+    let response = match call.answer(query.as_deref().unwrap_or("")).await {
         Ok(response) => response,
         Err(problem) => problem.trace_id(call.trace.trace_id()).into_response(),
-    }
+    };
+    call.note(CallStep::Answered { status: response.status().as_u16() });
+    response
 }
 
 /// One call.
@@ -70,12 +74,15 @@ struct Call<'a> {
     language: Language,
     trace: TraceContext,
     arrived: Instant,
+    /// Where the time line hears of it, once the event has a name.
+    log: OnceLock<CallLog>,
 }
 
 impl Call<'_> {
     async fn answer(&self, query: &str) -> Result<Response, Box<Problem>> {
         let shared = &self.facade.shared;
         let parameters = SendParameters::parse(query, &shared.default_topic, self.language)?;
+        self.begin_log(&parameters);
         if shared.is_draining() {
             let happened = self
                 .language
@@ -98,6 +105,11 @@ impl Call<'_> {
         {
             self.facade.producers.replace(variant, &producer);
         }
+        if let Err(Failure::Producer(error)) = &outcome
+            && let Some(settled) = settled_by(error)
+        {
+            self.note(CallStep::Settled(settled));
+        }
         outcome.map_err(|failure| match failure {
             Failure::Problem(problem) => problem,
             Failure::Producer(error) => self.failed(&error, &parameters),
@@ -118,6 +130,12 @@ impl Call<'_> {
             (SendMode::Async, _) | (SendMode::Sync, Some(_)) => Some(self.reserve(parameters)?),
         };
         let delivery = self.accept(parameters, &topic, partition).await?;
+        self.note(CallStep::Accepted {
+            topic: delivery.topic().into(),
+            partition: delivery.partition(),
+            client_id: topic.producer().config().client_id.as_str().into(),
+            place: delivery.place(),
+        });
         match (parameters.send_mode, reservation) {
             (SendMode::Sync, None) => Ok(self.delivered(parameters, &delivery.await?)),
             (SendMode::Sync, Some(reservation)) => {
@@ -268,6 +286,7 @@ impl Call<'_> {
     }
 
     fn delivered(&self, parameters: &SendParameters, report: &DeliveryReport) -> Response {
+        self.note(CallStep::Settled(Settled::Acknowledged { offset: report.offset() }));
         let details = report.details();
         let latency_us = clock::now().since(self.arrived).as_micros();
         Json(SendAnswer {
@@ -298,8 +317,18 @@ impl Call<'_> {
         reservation: Reservation,
     ) -> Response {
         let request_id = reservation.id().to_string();
+        let (id, log) = (reservation.id(), self.log.get().cloned());
+        let statuses = Arc::clone(&self.facade.shared.statuses);
+        let kept = reservation.keep(delivery);
         // The watcher ends with its delivery, which the producer bounds by `delivery.timeout.ms`.
-        let _watcher = tasks::spawn(reservation.keep(delivery));
+        let _watcher = tasks::spawn(async move {
+            kept.await;
+            if let (Some(log), Some(status)) = (log, statuses.find(id))
+                && let Some(settled) = settled(&status.progress)
+            {
+                log.note(CallStep::Settled(settled));
+            }
+        });
         let location = format!("/api/v1/status?requestId={request_id}");
         let answer = AcceptedAnswer {
             status: "ACCEPTED",
@@ -320,6 +349,25 @@ impl Call<'_> {
         response
     }
 
+    fn begin_log(&self, parameters: &SendParameters) {
+        let log = self.facade.shared.timeline.call(&parameters.event_id);
+        log.note(CallStep::Arrived {
+            profile: self.facade.profile,
+            mode: parameters.mode,
+            send_mode: parameters.send_mode.name(),
+            topic: parameters.topic.as_str().into(),
+        });
+        // A call begins once.
+        let _first = self.log.set(log);
+    }
+
+    /// Tells the time line.
+    fn note(&self, step: CallStep) {
+        if let Some(log) = self.log.get() {
+            log.note(step);
+        }
+    }
+
     fn buffer_full(&self, parameters: &SendParameters) -> Box<Problem> {
         let happened = self
             .language
@@ -333,6 +381,26 @@ impl Call<'_> {
 
     fn failed(&self, error: &Error, parameters: &SendParameters) -> Box<Problem> {
         Box::new(Problem::of_producer(error, self.language).event_id(Some(&parameters.event_id)))
+    }
+}
+
+/// The outcome of an accepted record, as the time line notes it.
+fn settled(progress: &Progress) -> Option<Settled> {
+    match progress {
+        Progress::Pending(_) => None,
+        Progress::Final(Ok(report)) => Some(Settled::Acknowledged { offset: report.offset() }),
+        Progress::Final(Err(error)) => settled_by(error),
+    }
+}
+
+/// As [`settled`], of an error; none if the record was never accepted.
+fn settled_by(error: &Error) -> Option<Settled> {
+    if let Error::Rejected { cause, .. } = error {
+        Some(Settled::Rejected { cause: cause.to_string().into() })
+    } else if let Error::Unknown { cause, .. } = error {
+        Some(Settled::Unknown { cause: cause.to_string().into() })
+    } else {
+        None
     }
 }
 
