@@ -17,6 +17,8 @@ mod contract;
 mod errors;
 #[path = "lab/limits.rs"]
 mod limits;
+#[path = "lab/metrics.rs"]
+mod metrics;
 #[path = "lab/openapi.rs"]
 mod openapi;
 #[path = "lab/outcomes.rs"]

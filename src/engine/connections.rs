@@ -239,6 +239,7 @@ impl Engine {
         if throttle_ms == 0 {
             return;
         }
+        self.stats.distributions.throttle_time_us.observe(throttle_ms.saturating_mul(1000));
         let until = self.now + Duration::from_millis(throttle_ms);
         let Some(open) = self.connections.get_mut(&connection) else { return };
         open.throttled_until = open.throttled_until.max(until);

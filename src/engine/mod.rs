@@ -22,6 +22,7 @@ pub mod action;
 mod backoff;
 mod connection_states;
 mod connections;
+pub mod distribution;
 pub mod event;
 mod in_flight_requests;
 mod lane;
@@ -43,6 +44,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 pub use action::{Acknowledged, Action, BatchOutcome, PartitionView};
+pub use distribution::{Distribution, Distributions};
 pub use event::Event;
 pub use observation::{BatchName, Observation};
 pub use stats::EngineStats;

@@ -32,6 +32,7 @@ impl Engine {
         let latency = super::sender::micros(self.now.since(request.sent_at));
         self.stats.responses += 1;
         self.stats.request_latency_sum_us += latency;
+        self.stats.distributions.request_latency_us.observe(latency);
         self.stats.request_latency_max_us = self.stats.request_latency_max_us.max(latency);
         let node = self.connections.get(&connection).map_or(NodeId(-1), |open| open.node);
         for batch in sent {

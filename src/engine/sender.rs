@@ -377,13 +377,19 @@ impl Engine {
         }
         batch.attempts += 1;
         batch.open = Some(Attempt { connection, leader_epoch: gate.leader_epoch, gate_was_open });
-        self.stats.bytes_sent += batch.batch.size_bytes() as u64;
+        let (size_bytes, records) = (batch.batch.size_bytes() as u64, u64::from(batch.batch.record_count()));
+        self.stats.bytes_sent += size_bytes;
+        self.stats.records_sent += records;
         if batch.attempts == 1 {
             batch.first_attempt_at = Some(now);
+            let queued_us = micros(now.since(batch.batch.created_at));
             self.stats.batches_sent += 1;
-            self.stats.queue_time_sum_us += micros(now.since(batch.batch.created_at));
+            self.stats.queue_time_sum_us += queued_us;
+            self.stats.distributions.queue_time_us.observe(queued_us);
+            self.stats.distributions.batch_size_bytes.observe(size_bytes);
         } else {
             self.stats.batches_retried += 1;
+            self.stats.records_retried += records;
             self.actions.push_back(Action::Retrying {
                 lane,
                 batch: batch.batch.number,

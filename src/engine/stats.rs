@@ -3,11 +3,17 @@
 //! **Why plain numbers.** The engine is owned by one thread; whoever wants a snapshot asks for a copy. Neighbours:
 //! [`crate::Statistics`] shows them together with the handle's own. Not here: rates, which are the reader's.
 
+use crate::engine::distribution::Distributions;
+
 /// Counters since the beginning, and gauges of now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EngineStats {
     /// Batches handed to a connection for the first time.
     pub batches_sent: u64,
+    /// Records in batches handed to a connection, retries included, as Kafka counts them.
+    pub records_sent: u64,
+    /// Records in batches handed to a connection again.
+    pub records_retried: u64,
     /// Batches handed to a connection again.
     pub batches_retried: u64,
     /// Batches that a broker had already seen, where it can be known.
@@ -40,4 +46,6 @@ pub struct EngineStats {
     pub connections_opened: u64,
     /// Metadata requests.
     pub metadata_requests: u64,
+    /// How times and sizes are spread.
+    pub distributions: Distributions,
 }

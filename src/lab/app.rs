@@ -39,6 +39,7 @@ use utoipa_axum::routes;
 use crate::broker::BrokerHandle;
 use crate::lab::dto::ProbeCheck;
 use crate::lab::guard;
+use crate::lab::metrics::{self, Metrics};
 use crate::lab::openapi::{self, Api, alias};
 use crate::lab::producers::Producers;
 use crate::lab::profile::Profile;
@@ -72,6 +73,8 @@ pub struct Shared {
     pub direct_bootstrap: String,
     /// Kafka as the producers reach it.
     pub bootstrap: String,
+    /// What is counted.
+    pub metrics: Metrics,
     is_draining: AtomicBool,
     readiness: Mutex<Vec<ProbeCheck>>,
 }
@@ -101,6 +104,7 @@ impl Shared {
             broker: kafka.broker,
             direct_bootstrap: kafka.direct_bootstrap,
             bootstrap: kafka.bootstrap,
+            metrics: Metrics::new(),
             is_draining: AtomicBool::new(false),
             readiness: Mutex::default(),
         }
@@ -153,6 +157,7 @@ pub fn router(facade: Arc<Facade>) -> Router {
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&facade), guard::guard))
+        .layer(from_fn_with_state(Arc::clone(&facade), metrics::http::measure))
         .with_state(facade)
 }
 
@@ -162,6 +167,7 @@ pub fn api() -> Api {
         .routes(routes!(routes::health::health))
         .routes(routes!(routes::probes::live))
         .routes(routes!(routes::probes::ready))
+        .routes(routes!(routes::metrics::metrics))
         .routes(routes!(routes::send::send))
         .routes(routes!(routes::status::by_query))
         .routes(routes!(routes::status::by_path))

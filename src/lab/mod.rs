@@ -16,6 +16,7 @@ pub mod environment;
 pub mod error;
 pub mod guard;
 pub mod language;
+pub mod metrics;
 pub mod openapi;
 pub mod problem_kind;
 pub mod producers;

@@ -16,7 +16,7 @@ use crate::lab::clock;
 use crate::lab::environment::{ProducerEnvironment, acks_name};
 use crate::lab::profile::{Mode, Profile};
 use crate::lab::send_parameters::PartitionerName;
-use crate::producer::{CloseReport, Producer, TopicHandle};
+use crate::producer::{CloseReport, Producer, Statistics, TopicHandle};
 use crate::runtime::observations::Observations;
 
 /// Which producer a call needs.
@@ -38,6 +38,8 @@ pub struct Producers {
     environment: ProducerEnvironment,
     observers: Vec<Observations>,
     made: Mutex<Vec<(Variant, Arc<VariantProducer>)>>,
+    /// What producers had done when they were replaced, so that counters never go back.
+    replaced: Mutex<BTreeMap<Mode, Statistics>>,
 }
 
 /// A producer and the topics that it has resolved.
@@ -51,7 +53,14 @@ pub struct VariantProducer {
 impl Producers {
     /// No producer yet; [`Self::get`] makes them.
     pub const fn new(profile: Profile, bootstrap: String, environment: ProducerEnvironment) -> Self {
-        Self { profile, bootstrap, environment, observers: Vec::new(), made: Mutex::new(Vec::new()) }
+        Self {
+            profile,
+            bootstrap,
+            environment,
+            observers: Vec::new(),
+            made: Mutex::new(Vec::new()),
+            replaced: Mutex::new(BTreeMap::new()),
+        }
     }
 
     /// Every producer that is made from now on tells this sink what becomes of its batches.
@@ -101,8 +110,26 @@ impl Producers {
 
     /// Forgets a producer that had to give up, so that the next call makes a new one.
     pub fn replace(&self, variant: Variant, broken: &Arc<VariantProducer>) {
-        lock(&self.made)
-            .retain(|(candidate, producer)| *candidate != variant || !Arc::ptr_eq(producer, broken));
+        let mut made = lock(&self.made);
+        let before = made.len();
+        made.retain(|(candidate, producer)| *candidate != variant || !Arc::ptr_eq(producer, broken));
+        if made.len() < before {
+            let mut statistics = broken.producer.statistics();
+            // Its memory is given back with it.
+            (statistics.buffer_available_bytes, statistics.buffer_total_bytes) = (0, 0);
+            statistics.requests_in_flight = 0;
+            lock(&self.replaced).entry(variant.mode).or_default().add(&statistics);
+        }
+    }
+
+    /// What all producers of a mode have done, together.
+    pub fn statistics(&self, mode: Mode) -> Statistics {
+        let made = lock(&self.made);
+        let mut total = lock(&self.replaced).get(&mode).copied().unwrap_or_default();
+        for (_, producer) in made.iter().filter(|(variant, _)| variant.mode == mode) {
+            total.add(&producer.producer.statistics());
+        }
+        total
     }
 
     /// Refuses new sends and waits for outcomes, all producers at once.

@@ -191,6 +191,7 @@ impl RunningLab {
                 producers.get(producers.standard(mode)).map_err(StartError::Producer)?;
             }
             let facade = Arc::new(Facade { profile, producers, shared: Arc::clone(&shared) });
+            shared.metrics.watch(&facade);
             servers.push(Server::start(
                 listener,
                 address,

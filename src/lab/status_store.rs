@@ -192,13 +192,18 @@ impl Reservation {
         self.id
     }
 
-    /// Keeps the entry and awaits the delivery; the future is for a task of its own.
-    pub fn keep(mut self, delivery: SharedDelivery) -> impl Future<Output = ()> + Send + 'static {
+    /// Keeps the entry, awaits the delivery and tells the outcome; the future is for a task of its own.
+    pub fn keep(
+        mut self,
+        delivery: SharedDelivery,
+        tell: impl FnOnce(&Outcome) + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
         self.is_kept = true;
         self.store.attach(self.id, delivery.clone());
         let (id, store) = (self.id, Arc::clone(&self.store));
         async move {
             let outcome = delivery.outcome().await;
+            tell(&outcome);
             store.complete(id, outcome);
         }
     }

@@ -6,6 +6,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use crate::engine::Distributions;
 use crate::runtime::shared::Shared;
 
 /// Counters since the start, and gauges of now. Times are microseconds.
@@ -20,6 +21,10 @@ pub struct Statistics {
     pub records_rejected: u64,
     /// Records of which nobody knows.
     pub records_unknown: u64,
+    /// Records in batches handed to a connection, retries included, as Kafka counts them.
+    pub records_sent: u64,
+    /// Records in batches handed to a connection again.
+    pub records_retried: u64,
     /// Batches handed to a connection for the first time.
     pub batches_sent: u64,
     /// Batches handed to a connection again.
@@ -54,6 +59,8 @@ pub struct Statistics {
     pub request_latency_mean_us: u64,
     /// Largest of these.
     pub request_latency_max_us: u64,
+    /// How times and sizes are spread.
+    pub distributions: Distributions,
 }
 
 impl Statistics {
@@ -65,6 +72,8 @@ impl Statistics {
             records_acknowledged: shared.counters.acknowledged.load(Ordering::Relaxed),
             records_rejected: shared.counters.rejected.load(Ordering::Relaxed),
             records_unknown: shared.counters.unknown.load(Ordering::Relaxed),
+            records_sent: engine.records_sent,
+            records_retried: engine.records_retried,
             batches_sent: engine.batches_sent,
             batches_retried: engine.batches_retried,
             batches_deduplicated: engine.batches_deduplicated,
@@ -82,6 +91,45 @@ impl Statistics {
             queue_time_mean_us: mean(engine.queue_time_sum_us, engine.batches_sent),
             request_latency_mean_us: mean(engine.request_latency_sum_us, engine.responses),
             request_latency_max_us: engine.request_latency_max_us,
+            distributions: engine.distributions,
         }
+    }
+
+    /// Adds what another producer has done. Means become the means over both.
+    pub fn add(&mut self, other: &Self) {
+        let mean = |(one, count): (u64, u64), (other, others): (u64, u64)| {
+            let sum = one.saturating_mul(count).saturating_add(other.saturating_mul(others));
+            sum.checked_div(count.saturating_add(others)).unwrap_or(0)
+        };
+        self.queue_time_mean_us = mean(
+            (self.queue_time_mean_us, self.batches_sent),
+            (other.queue_time_mean_us, other.batches_sent),
+        );
+        self.request_latency_mean_us = mean(
+            (self.request_latency_mean_us, self.distributions.request_latency_us.count()),
+            (other.request_latency_mean_us, other.distributions.request_latency_us.count()),
+        );
+        self.request_latency_max_us = self.request_latency_max_us.max(other.request_latency_max_us);
+        self.distributions.add(&other.distributions);
+        self.records_accepted += other.records_accepted;
+        self.records_acknowledged += other.records_acknowledged;
+        self.records_rejected += other.records_rejected;
+        self.records_unknown += other.records_unknown;
+        self.records_sent += other.records_sent;
+        self.records_retried += other.records_retried;
+        self.batches_sent += other.batches_sent;
+        self.batches_retried += other.batches_retried;
+        self.batches_deduplicated += other.batches_deduplicated;
+        self.batches_split += other.batches_split;
+        self.late_acknowledgements += other.late_acknowledgements;
+        self.bytes_sent += other.bytes_sent;
+        self.requests_sent += other.requests_sent;
+        self.requests_in_flight += other.requests_in_flight;
+        self.lane_resets += other.lane_resets;
+        self.epoch_bumps += other.epoch_bumps;
+        self.connections_opened += other.connections_opened;
+        self.metadata_requests += other.metadata_requests;
+        self.buffer_available_bytes += other.buffer_available_bytes;
+        self.buffer_total_bytes += other.buffer_total_bytes;
     }
 }

@@ -21,6 +21,7 @@ use crate::lab::clock;
 use crate::lab::dto::{AcceptedAnswer, RecordValue, SendAnswer};
 use crate::lab::error::{Problem, is_fatal_error};
 use crate::lab::language::Language;
+use crate::lab::metrics::operations::OperationTimer;
 use crate::lab::openapi::parameters::{SendHeaders, SendQuery};
 use crate::lab::openapi::problems::SendProblems;
 use crate::lab::problem_kind::ProblemKind;
@@ -136,14 +137,19 @@ impl Call<'_> {
             client_id: topic.producer().config().client_id.as_str().into(),
             place: delivery.place(),
         });
+        let timer = OperationTimer::start(&self.facade.shared, self.facade.profile, parameters.mode);
         match (parameters.send_mode, reservation) {
-            (SendMode::Sync, None) => Ok(self.delivered(parameters, &delivery.await?)),
+            (SendMode::Sync, None) => {
+                let outcome = delivery.await;
+                timer.finish(&outcome);
+                Ok(self.delivered(parameters, &outcome?))
+            }
             (SendMode::Sync, Some(reservation)) => {
                 let left = parameters.timeout.map_or(Duration::ZERO, |timeout| self.left_of(timeout));
-                self.answer_within(left, parameters, delivery, reservation).await
+                self.answer_within(left, parameters, (delivery, timer), reservation).await
             }
             (SendMode::Async, Some(reservation)) => {
-                Ok(self.accepted(parameters, SharedDelivery::new(delivery), reservation))
+                Ok(self.accepted(parameters, (SharedDelivery::new(delivery), timer), reservation))
             }
             (SendMode::Async, None) => {
                 Err(Failure::Producer(Error::Misuse("an asynchronous call without a status entry")))
@@ -156,13 +162,16 @@ impl Call<'_> {
         &self,
         timeout: Duration,
         parameters: &SendParameters,
-        delivery: Delivery,
+        (delivery, timer): (Delivery, OperationTimer),
         reservation: Reservation,
     ) -> Result<Response, Failure> {
         let delivery = SharedDelivery::new(delivery);
         match tokio::time::timeout(timeout, delivery.outcome()).await {
-            Ok(outcome) => Ok(self.delivered(parameters, &outcome?)),
-            Err(_elapsed) => Ok(self.accepted(parameters, delivery, reservation)),
+            Ok(outcome) => {
+                timer.finish(&outcome);
+                Ok(self.delivered(parameters, &outcome?))
+            }
+            Err(_elapsed) => Ok(self.accepted(parameters, (delivery, timer), reservation)),
         }
     }
 
@@ -313,13 +322,13 @@ impl Call<'_> {
     fn accepted(
         &self,
         parameters: &SendParameters,
-        delivery: SharedDelivery,
+        (delivery, timer): (SharedDelivery, OperationTimer),
         reservation: Reservation,
     ) -> Response {
         let request_id = reservation.id().to_string();
         let (id, log) = (reservation.id(), self.log.get().cloned());
         let statuses = Arc::clone(&self.facade.shared.statuses);
-        let kept = reservation.keep(delivery);
+        let kept = reservation.keep(delivery, |outcome| timer.finish(outcome));
         // The watcher ends with its delivery, which the producer bounds by `delivery.timeout.ms`.
         let _watcher = tasks::spawn(async move {
             kept.await;
