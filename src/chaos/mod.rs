@@ -8,7 +8,8 @@
 //! Neighbours: [`crate::lab`] starts it in front of its broker, `facteur chaos` drives any injector from outside.
 //! Not here: faults inside the broker, which are `broker/faults.rs`.
 //!
-//! Reading order: [`definition`] is what is asked for, [`events`] what is told.
+//! Reading order: [`definition`] is what is asked for, [`events`] what is told, [`kafka`] the half that speaks Kafka.
 
 pub mod definition;
 pub mod events;
+pub mod kafka;

@@ -41,6 +41,12 @@ impl Reader {
         self
     }
 
+    /// Which dialect is read.
+    #[must_use]
+    pub const fn is_flexible(&self) -> bool {
+        self.is_flexible
+    }
+
     /// Bytes that are left.
     #[must_use]
     #[inline]

@@ -36,6 +36,12 @@ impl Writer {
         Self { bytes: Vec::new(), is_flexible }
     }
 
+    /// Which dialect is written.
+    #[must_use]
+    pub const fn is_flexible(&self) -> bool {
+        self.is_flexible
+    }
+
     /// Ends the request: writes the length of everything after the prefix plus `outside_bytes`, which the caller
     /// sends from elsewhere.
     #[must_use]
