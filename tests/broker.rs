@@ -13,6 +13,10 @@
     reason = "helpers of tests may panic: it fails the test that called them"
 )]
 
+#[path = "broker/admin.rs"]
+mod admin;
+#[path = "broker/admin_codec.rs"]
+mod admin_codec;
 #[path = "broker/batch.rs"]
 mod batch;
 #[path = "broker/client.rs"]

@@ -86,6 +86,19 @@ impl Held {
     }
 }
 
+/// A producer as one partition remembers it, for whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownProducer {
+    /// Its id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// The sequence of the last record that was appended, -1 if there is none.
+    pub last_sequence: i32,
+    /// The largest timestamp of its last batch.
+    pub last_timestamp_ms: i64,
+}
+
 /// One remembered batch.
 #[derive(Debug, Clone, Copy)]
 struct RememberedBatch {
@@ -253,11 +266,19 @@ impl ProducerStateManager {
         });
     }
 
+    /// Every producer of one log, in the order of the ids.
+    pub fn known(&self, log: LogNumber) -> impl Iterator<Item = KnownProducer> {
+        self.states.range((log, i64::MIN)..=(log, i64::MAX)).map(|((_, id), state)| KnownProducer {
+            producer_id: *id,
+            epoch: state.epoch,
+            last_sequence: state.last_sequence().unwrap_or(-1),
+            last_timestamp_ms: state.last_timestamp_ms,
+        })
+    }
+
     /// Every producer of one log as `(producer id, epoch, last sequence)`, in the order of the ids.
     pub fn producers(&self, log: LogNumber) -> impl Iterator<Item = (i64, i16, i32)> {
-        self.states
-            .range((log, i64::MIN)..=(log, i64::MAX))
-            .map(|((_, id), state)| (*id, state.epoch, state.last_sequence().unwrap_or(-1)))
+        self.known(log).map(|known| (known.producer_id, known.epoch, known.last_sequence))
     }
 
     fn find_duplicate(&self, state: &ProducerState, batch: &BatchIdentity) -> Option<RememberedBatch> {

@@ -23,16 +23,16 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use crate::batch::Batch;
 use crate::client::{Client, broker_with};
 
-fn text(text: &str) -> StrBytes {
+pub fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
-fn topic(name: &str) -> TopicName {
+pub fn topic(name: &str) -> TopicName {
     TopicName(text(name))
 }
 
 /// Sends a request written by `kafka-protocol` and lets it read the whole answer.
-async fn ask<Q, R>(client: &mut Client, api: ApiKey, version: i16, request: &Q) -> R
+pub async fn ask<Q, R>(client: &mut Client, api: ApiKey, version: i16, request: &Q) -> R
 where
     Q: Encodable + HeaderVersion + Sync,
     R: Decodable + HeaderVersion,
@@ -41,7 +41,7 @@ where
 }
 
 /// As [`ask`], for an API that our own client does not speak.
-async fn ask_code<Q, R>(client: &mut Client, api: i16, version: i16, request: &Q) -> R
+pub async fn ask_code<Q, R>(client: &mut Client, api: i16, version: i16, request: &Q) -> R
 where
     Q: Encodable + HeaderVersion + Sync,
     R: Decodable + HeaderVersion,
@@ -66,7 +66,7 @@ where
     response
 }
 
-fn versions(api: ApiKey) -> std::ops::RangeInclusive<i16> {
+pub fn versions(api: ApiKey) -> std::ops::RangeInclusive<i16> {
     let VersionRange { min, max } = advertised_range(api);
     min..=max
 }
@@ -94,7 +94,10 @@ async fn an_independent_codec_understands_every_version_of_topics_and_metadata()
         assert_eq!(answer.topics[1].error_code, 17);
         if version >= 5 {
             assert_eq!(answer.topics[0].num_partitions, 2);
-            assert_eq!(answer.topics[0].configs.as_ref().unwrap()[0].name, text("segment.ms"));
+            let told = answer.topics[0].configs.as_ref().unwrap();
+            let told = |name: &str| told.iter().find(|setting| setting.name == text(name)).unwrap();
+            assert_eq!(told("segment.ms").value, Some(text("9")));
+            assert_eq!((told("segment.ms").config_source, told("retention.ms").config_source), (1, 5));
         }
     }
     for version in versions(ApiKey::Metadata) {

@@ -1,13 +1,14 @@
 //! `CreateTopics` (19): topics with partitions and settings.
 //!
-//! **Why settings come back.** From version 5 on the answer lists what the topic has, so that tools can show it; names
-//! that mean nothing are refused, as by Kafka. A replication factor above 1 is refused, since there is one node.
+//! **Why settings come back.** From version 5 on the answer lists what holds for the topic, defaults included, so that
+//! tools can show it; names that mean nothing are refused, as by Kafka. A replication factor above 1 is refused, since there is one node.
 //!
 //! Neighbours: [`crate::broker::topic_config`] reads the settings, [`crate::broker::cluster`] creates. Not here:
 //! creation on demand, which is Metadata's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::admin::{Setting, topic_settings};
 use super::answer::{Answer, AnswerWriter};
 use super::{RequestContext, RequestHeader, RequestReader, begin};
 use crate::broker::cluster::{Cluster, TopicRefusal};
@@ -19,8 +20,6 @@ use crate::wire::WireError;
 const INVALID_REPLICATION_FACTOR: ErrorCode = ErrorCode(38);
 const INVALID_REPLICA_ASSIGNMENT: ErrorCode = ErrorCode(39);
 const INVALID_CONFIG: ErrorCode = ErrorCode(40);
-/// `configSource` of a setting given for the topic (`DYNAMIC_TOPIC_CONFIG`).
-const SET_ON_TOPIC: i8 = 1;
 
 /// The request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +42,7 @@ pub(super) struct NewTopic {
 struct Created {
     id: TopicId,
     partitions: i32,
-    settings: BTreeMap<String, String>,
+    settings: Vec<Setting>,
 }
 
 pub(super) fn decode(
@@ -105,7 +104,7 @@ fn create(
     let partitions = partitions_of(cluster, topic)?;
     cluster.check_new_topic(&topic.name, partitions)?;
     let config = TopicConfig::from_pairs(&topic.settings).map_err(|why| (INVALID_CONFIG, why))?;
-    let settings = config.given().clone();
+    let settings = topic_settings(&config);
     if validate_only {
         return Ok(Created { id: TopicId::ZERO, partitions, settings });
     }
@@ -178,12 +177,11 @@ fn encode_settings(answer: &mut AnswerWriter, created: Option<Created>) {
     };
     answer.i32(created.partitions);
     answer.i16(1);
-    let settings: Vec<(String, String)> = created.settings.into_iter().collect();
-    answer.array(&settings, |answer, (name, value)| {
-        answer.string(name);
-        answer.nullable_string(Some(value));
-        answer.bool(false);
-        answer.i8(SET_ON_TOPIC);
+    answer.array(&created.settings, |answer, setting| {
+        answer.string(setting.name);
+        answer.nullable_string(Some(&setting.value));
+        answer.bool(setting.is_read_only);
+        answer.i8(setting.source);
         answer.bool(false);
         answer.no_tags();
     });

@@ -13,9 +13,14 @@
 //! engine), and what an error code means.
 
 pub mod api_versions;
+pub mod create_partitions;
 pub mod create_topics;
+pub mod delete_records;
 pub mod delete_topics;
+pub mod describe_configs;
+pub mod describe_producers;
 pub mod fetch;
+pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod list_offsets;
 pub mod metadata;
@@ -205,7 +210,12 @@ impl ApiKey {
             Self::ApiVersions => (0, 4),
             Self::CreateTopics => (2, 7),
             Self::DeleteTopics => (1, 5),
+            Self::DeleteRecords => (0, 2),
             Self::InitProducerId => (0, 5),
+            Self::DescribeConfigs => (1, 4),
+            Self::CreatePartitions => (0, 3),
+            Self::IncrementalAlterConfigs => (0, 1),
+            Self::DescribeProducers => (0, 0),
             Self::OffsetCommit
             | Self::OffsetFetch
             | Self::FindCoordinator
@@ -215,14 +225,9 @@ impl ApiKey {
             | Self::SyncGroup
             | Self::DescribeGroups
             | Self::ListGroups
-            | Self::DeleteRecords
             | Self::OffsetForLeaderEpoch
-            | Self::DescribeConfigs
-            | Self::CreatePartitions
             | Self::DeleteGroups
-            | Self::IncrementalAlterConfigs
             | Self::DescribeCluster
-            | Self::DescribeProducers
             | Self::DescribeTopicPartitions => return VersionRange::NONE,
         };
         VersionRange { min, max }
