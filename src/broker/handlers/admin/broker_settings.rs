@@ -23,73 +23,18 @@ const DEFAULT: i8 = 5;
 
 /// All of them, by name.
 pub(super) fn broker_settings(cluster: &Cluster, advertised: &HostPort) -> Vec<Setting> {
-    let settings = cluster.settings();
-    let timing = match settings.compaction {
-        CompactionTiming::Soon => "soon",
-        CompactionTiming::Kafka => "kafka",
-    };
-    let own = |name: &'static str, value: String, type_code: i8, help: &'static str| Setting {
-        name,
-        value,
-        type_code,
-        help,
-        source: STARTED_WITH,
-        is_read_only: true,
-        synonyms: Vec::new(),
-    };
-    let mut all = vec![
-        own(
-            "advertised.listeners",
-            format!("PLAINTEXT://{advertised}"),
-            STRING,
-            "What clients of this listener are told.",
-        ),
-        own(
-            "auto.create.topics.enable",
-            settings.auto_create_topics.to_string(),
-            BOOLEAN,
-            "Whether Metadata creates topics that it is asked for.",
-        ),
-        own("broker.id", settings.node_id.to_string(), INT, "This broker."),
-        own(
-            "default.replication.factor",
-            "1".to_owned(),
-            INT,
-            "Replicas of topics that are created without a number.",
-        ),
-        own(
-            "facteur.compaction",
-            timing.to_owned(),
-            STRING,
-            "soon: a teaching shortcut compacts soon after a write; kafka: the cleaner's own timing.",
-        ),
-        own(
-            "facteur.partition.memory.bytes",
-            settings.partition_memory_bytes.to_string(),
-            LONG,
-            "Bytes kept per partition; then its oldest segment goes.",
-        ),
-        own(
-            "facteur.total.memory.bytes",
-            settings.total_memory_bytes.to_string(),
-            LONG,
-            "Bytes kept in all; then the oldest segment goes.",
-        ),
-        own("node.id", settings.node_id.to_string(), INT, "This node."),
-        own(
-            "num.partitions",
-            settings.default_partitions.to_string(),
-            INT,
-            "Partitions of topics that are created without a number.",
-        ),
-        own("process.roles", "broker,controller".to_owned(), STRING, "What this process is."),
-        own(
-            "producer.id.expiration.ms",
-            settings.producer_expiration_ms.to_string(),
-            INT,
-            "After which time, by record timestamps, a producer is forgotten.",
-        ),
-    ];
+    let mut all: Vec<Setting> = started_with(cluster, advertised)
+        .into_iter()
+        .map(|(name, value, type_code, help)| Setting {
+            name,
+            value,
+            type_code,
+            help,
+            source: STARTED_WITH,
+            is_read_only: true,
+            synonyms: Vec::new(),
+        })
+        .collect();
     // The broker-wide defaults of what topics can be given.
     all.extend(DEFINITIONS.iter().filter(|known| !known.broker_name.is_empty()).map(|known| Setting {
         name: known.broker_name,
@@ -102,4 +47,29 @@ pub(super) fn broker_settings(cluster: &Cluster, advertised: &HostPort) -> Vec<S
     }));
     all.sort_by_key(|setting| setting.name);
     all
+}
+
+/// Name, value, type and help.
+type Row = (&'static str, String, i8, &'static str);
+
+#[rustfmt::skip]
+fn started_with(cluster: &Cluster, advertised: &HostPort) -> Vec<Row> {
+    let settings = cluster.settings();
+    let timing = match settings.compaction {
+        CompactionTiming::Soon => "soon",
+        CompactionTiming::Kafka => "kafka",
+    };
+    vec![
+        ("advertised.listeners", format!("PLAINTEXT://{advertised}"), STRING, "What clients of this listener are told."),
+        ("auto.create.topics.enable", settings.auto_create_topics.to_string(), BOOLEAN, "Whether Metadata creates topics that it is asked for."),
+        ("broker.id", settings.node_id.to_string(), INT, "This broker."),
+        ("default.replication.factor", "1".to_owned(), INT, "Replicas of topics that are created without a number."),
+        ("facteur.compaction", timing.to_owned(), STRING, "soon: a teaching shortcut compacts soon after a write; kafka: the cleaner's own timing."),
+        ("facteur.partition.memory.bytes", settings.partition_memory_bytes.to_string(), LONG, "Bytes kept per partition; then its oldest segment goes."),
+        ("facteur.total.memory.bytes", settings.total_memory_bytes.to_string(), LONG, "Bytes kept in all; then the oldest segment goes."),
+        ("node.id", settings.node_id.to_string(), INT, "This node."),
+        ("num.partitions", settings.default_partitions.to_string(), INT, "Partitions of topics that are created without a number."),
+        ("process.roles", "broker,controller".to_owned(), STRING, "What this process is."),
+        ("producer.id.expiration.ms", settings.producer_expiration_ms.to_string(), INT, "After which time, by record timestamps, a producer is forgotten."),
+    ]
 }
