@@ -12,5 +12,7 @@
 
 #[path = "labs/commands.rs"]
 mod commands;
+#[path = "labs/route.rs"]
+mod route;
 #[path = "labs/runs.rs"]
 mod runs;

@@ -44,6 +44,7 @@ use crate::lab::openapi::{self, Api, alias};
 use crate::lab::producers::Producers;
 use crate::lab::profile::Profile;
 use crate::lab::routes;
+use crate::lab::runner::desk::Desk;
 use crate::lab::running::LabSettings;
 use crate::lab::status_store::StatusStore;
 use crate::lab::timeline::Timeline;
@@ -75,6 +76,8 @@ pub struct Shared {
     pub bootstrap: String,
     /// What is counted.
     pub metrics: Metrics,
+    /// The course's labs.
+    pub labs: Desk,
     is_draining: AtomicBool,
     readiness: Mutex<Vec<ProbeCheck>>,
 }
@@ -105,6 +108,7 @@ impl Shared {
             direct_bootstrap: kafka.direct_bootstrap,
             bootstrap: kafka.bootstrap,
             metrics: Metrics::new(),
+            labs: Desk::default(),
             is_draining: AtomicBool::new(false),
             readiness: Mutex::default(),
         }
@@ -172,6 +176,8 @@ pub fn api() -> Api {
         .routes(routes!(routes::status::by_query))
         .routes(routes!(routes::status::by_path))
         .routes(routes!(routes::trace::trace))
+        .routes(routes!(routes::lab::overview))
+        .routes(routes!(routes::lab::run))
         .routes(routes!(routes::problems::page))
         .routes(routes!(routes::docs::document))
         .routes(routes!(routes::docs::page));

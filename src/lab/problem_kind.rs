@@ -31,6 +31,7 @@ pub enum ProblemKind {
     ProducerFatal,
     UnknownRequest,
     UnknownEvent,
+    LabRunning,
     NotFound,
     MethodNotAllowed,
     UriTooLong,
@@ -243,6 +244,16 @@ const TABLE: &[Row] = {
             ),
         ),
         row(
+            K::LabRunning,
+            "lab-running",
+            S::CONFLICT,
+            ("Another lab runs", "Un autre lab est en cours"),
+            (
+                "Labs run one at a time, for each would meet the other's faults: wait for its end and run this one again.",
+                "Les labs s'exécutent un par un, car chacun rencontrerait les pannes de l'autre : attendez la fin et relancez celui-ci.",
+            ),
+        ),
+        row(
             K::NotFound,
             "not-found",
             S::NOT_FOUND,
@@ -361,7 +372,7 @@ impl ProblemKind {
     pub const fn retry_after_seconds(self) -> Option<u32> {
         match self {
             Self::BufferFull | Self::Overloaded | Self::StatusStoreFull => Some(1),
-            Self::NotReady | Self::Draining => Some(5),
+            Self::NotReady | Self::Draining | Self::LabRunning => Some(5),
             Self::MissingParameter
             | Self::InvalidParameter
             | Self::InvalidQuery

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use crate::lab::embedded::{EmbeddedBroker, EmbeddedSettings};
 use crate::lab::environment::ProducerEnvironment;
 use crate::lab::producers::Producers;
 use crate::lab::profile::{Mode, Profile};
+use crate::lab::runner::desk::ProducerFacts;
+use crate::lab::runner::target::LabTarget;
 use crate::lab::server::{HEADER_TIMEOUT, Server};
 use crate::lab::status_store::CAPACITY;
 use crate::lab::tasks;
@@ -200,6 +202,7 @@ impl RunningLab {
             ));
             facades.push(facade);
         }
+        open_desk(&shared, &settings, &facades, &servers, &bootstrap);
         // Ends when every producer is ready, or with the lab: `stop` aborts it.
         let warm_up = tasks::spawn(warm_up(facades.clone()));
         Ok(Self { facades, servers, shared, broker, bootstrap, warm_up, watchers })
@@ -308,6 +311,45 @@ async fn listen(
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// Tells the labs where this lab is.
+fn open_desk(
+    shared: &Shared,
+    settings: &LabSettings,
+    facades: &[Arc<Facade>],
+    servers: &[Server],
+    bootstrap: &str,
+) {
+    let url = |profile| {
+        let at = facades.iter().position(|facade| facade.profile == profile);
+        at.and_then(|at| servers.get(at)).map(|server| local_url(server.address())).unwrap_or_default()
+    };
+    let environment = &settings.environment;
+    let target = LabTarget {
+        java: url(Profile::Java),
+        librdkafka: url(Profile::Librdkafka),
+        toxiproxy: String::new(),
+        kafka: bootstrap.to_owned(),
+    };
+    let producers = ProducerFacts {
+        bootstrap: bootstrap.to_owned(),
+        address_map: environment.address_map.clone(),
+        request_timeout_ms: environment.answer_timeout_ms(Profile::Java),
+        socket_timeout_ms: environment.answer_timeout_ms(Profile::Librdkafka),
+        delivery_timeout_ms: environment.delivery_timeout_ms,
+    };
+    shared.labs.open(target, producers);
+}
+
+/// How this machine reaches a listener; one that is bound to all addresses is also bound to the loopback.
+fn local_url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
 /// Until every producer knows its cluster and is connected to the default topic's leaders.

@@ -4,6 +4,7 @@
 
 pub mod docs;
 pub mod health;
+pub mod lab;
 pub mod metrics;
 pub mod probes;
 pub mod problems;

@@ -45,8 +45,7 @@ pub const PARTITIONS: i32 = 3;
 /// A toxic may stand; [`super::toxic_client::ToxicClient::heal`] removes it.
 pub async fn run(runner: &Runner, recipe: Recipe) -> Result<Verdict, Stop> {
     let began = clock::now();
-    let mut log = LogReader::connect(&runner.target.kafka).await?;
-    log.ensure_topic(TOPIC, PARTITIONS, &[]).await?;
+    let mut log = runner.log().await?;
     let mut numbers = Vec::new();
     for (profile, mode) in PRODUCERS {
         let experiment = Experiment { runner, recipe, profile, mode };

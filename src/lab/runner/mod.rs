@@ -11,6 +11,7 @@
 
 pub mod catalogue;
 pub mod checkpoint;
+pub mod desk;
 pub mod experiment;
 pub mod facade_client;
 pub mod lab_id;

@@ -13,10 +13,11 @@ use crate::lab::language::Language;
 use crate::lab::profile::Profile;
 use crate::lab::runner::catalogue;
 use crate::lab::runner::checkpoint::{Checkpoint, Steps, Stop};
-use crate::lab::runner::experiment::milliseconds;
+use crate::lab::runner::experiment::{PARTITIONS, TOPIC, milliseconds};
 use crate::lab::runner::facade_client::FacadeClient;
 use crate::lab::runner::lab_id::LabId;
 use crate::lab::runner::labs;
+use crate::lab::runner::log_reader::LogReader;
 use crate::lab::runner::say;
 use crate::lab::runner::target::LabTarget;
 use crate::lab::runner::toxic_client::ToxicClient;
@@ -50,6 +51,21 @@ impl Runner {
             Profile::Java => &self.java,
             Profile::Librdkafka => &self.librdkafka,
         }
+    }
+
+    /// A reader of the log; the course's topic is made if it is not there, as the course's script does.
+    ///
+    /// # Errors
+    ///
+    /// If Kafka does not answer or refuses the topic.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was opened.
+    pub async fn log(&self) -> Result<LogReader, Stop> {
+        let mut log = LogReader::connect(&self.target.kafka).await?;
+        log.ensure_topic(TOPIC, PARTITIONS, &[]).await?;
+        Ok(log)
     }
 
     /// An event id that no other run has used.

@@ -7,7 +7,6 @@ use crate::lab::clock;
 use crate::lab::profile::Profile;
 use crate::lab::runner::checkpoint::{Steps, Stop};
 use crate::lab::runner::experiment::TOPIC;
-use crate::lab::runner::log_reader::LogReader;
 use crate::lab::runner::run::Runner;
 use crate::lab::runner::say;
 use crate::lab::tasks;
@@ -15,7 +14,7 @@ use crate::lab::tasks;
 /// Its steps.
 pub async fn run(runner: &Runner, steps: &mut Steps) -> Result<(), Stop> {
     let language = runner.language;
-    let mut log = LogReader::connect(&runner.target.kafka).await?;
+    let mut log = runner.log().await?;
     for profile in [Profile::Java, Profile::Librdkafka] {
         let facade = runner.facade(profile);
         let event_id = runner.event_id("ASYNC");

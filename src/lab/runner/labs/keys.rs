@@ -9,7 +9,6 @@ use crate::accumulator::partitioner::KeyHash;
 use crate::lab::profile::Profile;
 use crate::lab::runner::checkpoint::{Steps, Stop};
 use crate::lab::runner::experiment::TOPIC;
-use crate::lab::runner::log_reader::LogReader;
 use crate::lab::runner::run::Runner;
 use crate::lab::runner::say;
 use crate::lab::runner::target::api_name;
@@ -17,7 +16,7 @@ use crate::lab::runner::target::api_name;
 /// Its steps.
 pub async fn run(runner: &Runner, steps: &mut Steps) -> Result<(), Stop> {
     let language = runner.language;
-    let mut log = LogReader::connect(&runner.target.kafka).await?;
+    let mut log = runner.log().await?;
     let count = log.partition_count(TOPIC).await?.unwrap_or(0);
     let count = i32::try_from(count).unwrap_or(i32::MAX);
     let mut histograms = Vec::new();

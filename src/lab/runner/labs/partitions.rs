@@ -10,7 +10,6 @@ use crate::accumulator::partitioner::KeyHash;
 use crate::lab::profile::Profile;
 use crate::lab::runner::checkpoint::{Steps, Stop};
 use crate::lab::runner::experiment::TOPIC;
-use crate::lab::runner::log_reader::LogReader;
 use crate::lab::runner::run::Runner;
 use crate::lab::runner::say;
 use crate::lab::runner::target::api_name;
@@ -18,7 +17,7 @@ use crate::lab::runner::target::api_name;
 /// Its steps.
 pub async fn run(runner: &Runner, steps: &mut Steps) -> Result<(), Stop> {
     let language = runner.language;
-    let mut log = LogReader::connect(&runner.target.kafka).await?;
+    let mut log = runner.log().await?;
     let count = log.partition_count(TOPIC).await?.unwrap_or(0);
     let did = say!(language, "ask for the partitions of {TOPIC}", "demander les partitions de {TOPIC}");
     let expected = say!(language, "at least 3", "au moins 3");

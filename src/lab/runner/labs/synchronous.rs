@@ -6,7 +6,6 @@
 use crate::lab::profile::Profile;
 use crate::lab::runner::checkpoint::{Steps, Stop};
 use crate::lab::runner::experiment::TOPIC;
-use crate::lab::runner::log_reader::LogReader;
 use crate::lab::runner::run::Runner;
 use crate::lab::runner::say;
 use crate::lab::runner::target::api_name;
@@ -14,7 +13,7 @@ use crate::lab::runner::target::api_name;
 /// Its steps.
 pub async fn run(runner: &Runner, steps: &mut Steps) -> Result<(), Stop> {
     let language = runner.language;
-    let mut log = LogReader::connect(&runner.target.kafka).await?;
+    let mut log = runner.log().await?;
     let mut last = String::new();
     for profile in [Profile::Java, Profile::Librdkafka] {
         let name = api_name(profile);
