@@ -9,6 +9,7 @@
 //! is the heart, [`dto`] and [`error`] are the shapes that leave.
 
 pub mod app;
+pub mod busy_port;
 pub mod clock;
 pub mod dto;
 pub mod embedded;
