@@ -8,8 +8,29 @@
 //! Neighbours: [`crate::lab`] starts it in front of its broker, `facteur chaos` drives any injector from outside.
 //! Not here: faults inside the broker, which are `broker/faults.rs`.
 //!
-//! Reading order: [`definition`] is what is asked for, [`events`] what is told, [`kafka`] the half that speaks Kafka.
+//! Reading order: [`toxic`] is what is asked for, [`toxics`] does it to bytes, [`kafka`] to requests and answers, [`events`]
+//! is what is told.
 
+mod accept;
+pub mod api;
+pub mod attributes;
+mod connection;
+pub mod core;
 pub mod definition;
+pub mod dial;
+pub mod error;
 pub mod events;
+pub mod injector;
 pub mod kafka;
+mod link;
+pub mod listen;
+pub mod metrics;
+mod proxy;
+pub mod toxic;
+mod toxic_list;
+pub mod toxics;
+pub mod view;
+
+pub use core::{Alias, InjectorOptions, UpstreamPolicy};
+pub use error::{ChaosError, ChaosErrorKind};
+pub use injector::Injector;

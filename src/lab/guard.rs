@@ -105,7 +105,7 @@ fn foreign_origin(headers: &HeaderMap, is_loopback_only: bool, language: Languag
 }
 
 /// `localhost`, a name below it, or any IP address: a rebound name is none of these.
-fn is_local_name(host: &str) -> bool {
+pub fn is_local_name(host: &str) -> bool {
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
     let name = name.map_or(host, |(name, _)| name).trim_start_matches('[').trim_end_matches(']');
     let lower = name.to_ascii_lowercase();
