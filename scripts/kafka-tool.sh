@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Becomes one of Kafka's own command line tools, without noise on stderr.
 #
-#   scripts/kafka-tool.sh VERSION console-consumer|console-producer|dump-log|topics|configs ARGUMENTS…
+#   scripts/kafka-tool.sh VERSION console-consumer|console-producer|dump-log|topics|configs|consumer-groups ARGUMENTS…
 #
 # The tools moved between jars and packages over the years; this is the one place that knows where they are. For 4.4 they
 # are those of 4.3.0, the newest that are published.
@@ -24,6 +24,8 @@ case $version:$tool in
   *:topics) class=org.apache.kafka.tools.TopicCommand ;;
   2.*:configs | 3.*:configs) class=kafka.admin.ConfigCommand ;;
   *:configs) class=org.apache.kafka.tools.ConfigCommand ;;
+  2.*:consumer-groups) class=kafka.admin.ConsumerGroupCommand ;;
+  *:consumer-groups) class=org.apache.kafka.tools.consumer.group.ConsumerGroupCommand ;;
   *) die "unknown tool $tool" ;;
 esac
 [[ $version != 4.4.* ]] || version=4.3.0

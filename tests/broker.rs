@@ -1,6 +1,6 @@
 //! The embedded broker as a stranger sees it: bytes on a socket in, bytes out.
 //!
-//! Everything here goes through TCP. The table in `broker/conformance.rs` holds what real brokers answered; it also runs
+//! Nearly everything here goes through TCP; `broker/group_states.rs` does not. The table in `broker/conformance.rs` holds what real brokers answered; it also runs
 //! against a real Kafka when `FACTEUR_KAFKA_BOOTSTRAP` names one. Not here: the state machines' own tests, which stand
 //! beside them in `src/broker`.
 
@@ -29,6 +29,8 @@ mod conformance;
 mod faults;
 #[path = "broker/fetching.rs"]
 mod fetching;
+#[path = "broker/group_states.rs"]
+mod group_states;
 #[path = "broker/hostile.rs"]
 mod hostile;
 #[path = "broker/idempotence_law.rs"]

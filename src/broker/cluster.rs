@@ -1,4 +1,4 @@
-//! The state of a broker: topics, logs, producers, producer ids, faults. A value; time and entropy are handed in.
+//! The state of a broker: topics, logs, producers, producer ids, groups, faults. A value; time and entropy are handed in.
 //!
 //! **Why it is pure.** The producer's engine is a value as well, so the two halves of idempotence can stand side by side
 //! in one thread under virtual time, and a test can hand in the clock of its choice.
@@ -23,6 +23,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::config::CompactionTiming;
 use super::events::{BrokerEvent, EventKind};
 use super::faults::Faults;
+use super::groups::{GroupSettings, Groups};
 use super::log::{AppendedAt, BatchSummary, Log, StoredBatch};
 use super::producer_state_manager::{BatchIdentity, LogNumber, Personality, ProducerStateManager, Verdict};
 use super::topic_config::TopicConfig;
@@ -63,6 +64,7 @@ pub struct ClusterSettings {
     pub producer_expiration_ms: i64,
     pub max_partitions: usize,
     pub compaction: CompactionTiming,
+    pub groups: GroupSettings,
 }
 
 /// A topic.
@@ -123,6 +125,8 @@ pub struct Cluster {
     producers: ProducerStateManager,
     /// Faults, and the write switch.
     pub faults: Faults,
+    /// Consumer groups and their offsets.
+    pub groups: Groups,
     next_producer_id: i64,
     next_log: u32,
     memory_bytes: u64,
@@ -139,6 +143,7 @@ impl Cluster {
         let mut random = StdRng::seed_from_u64(seed);
         let cluster_id = base64_of(random.random());
         let producers = ProducerStateManager::new(settings.personality, settings.max_producers);
+        let groups = Groups::new(settings.groups);
         let since = now.wall_ms.saturating_sub(PRODUCER_ID_EPOCH_MS) & ((1 << 40) - 1);
         let offset = i64::from(random.random::<u16>()) & ((1 << PRODUCER_ID_BLOCK_BITS) - 1);
         Self {
@@ -149,6 +154,7 @@ impl Cluster {
             topics: BTreeMap::new(),
             producers,
             faults: Faults::default(),
+            groups,
             next_log: 0,
             memory_bytes: 0,
             written: BTreeMap::new(),
@@ -201,7 +207,9 @@ impl Cluster {
 
     /// The events since the last call.
     pub fn take_events(&mut self) -> Vec<BrokerEvent> {
-        std::mem::take(&mut self.events)
+        let mut events = std::mem::take(&mut self.events);
+        events.append(&mut self.groups.take_events());
+        events
     }
 
     /// Notes an event, for [`Self::take_events`].
@@ -275,8 +283,17 @@ impl Cluster {
             self.producers.forget_log(partition.number);
             self.written.remove(&partition.number);
         }
+        self.groups.forget_topic(name);
         self.note(BrokerEvent::new(EventKind::TopicDeleted, now.wall_ms).on(&topic.name, None));
         Ok(())
+    }
+
+    /// A random id in the usual form of 36 characters, for members of groups.
+    pub fn random_id(&mut self) -> String {
+        let id = u128::from_be_bytes(random_uuid(&mut self.random));
+        let hex = format!("{id:032x}");
+        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+        [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
     }
 
     /// A producer id that no other client has; its epoch is 0.
@@ -359,6 +376,7 @@ impl Cluster {
     pub fn expire(&mut self, now: Now) {
         let count = self.producers.expire(now.wall_ms, self.settings.producer_expiration_ms);
         self.note_forgotten(count, now);
+        self.groups.sweep(now);
         self.retain(now);
     }
 

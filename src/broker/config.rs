@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::cluster::ClusterSettings;
+use super::groups::GroupSettings;
 use super::producer_state_manager::Personality;
 use crate::config::HostPort;
 
@@ -86,6 +87,8 @@ pub struct BrokerConfig {
     pub producer_expiration: Duration,
     /// Partitions in all; creating more is refused.
     pub max_partitions: usize,
+    /// Consumer groups: times and limits.
+    pub groups: GroupSettings,
     /// The largest request; a longer one closes the connection before anything is allocated.
     pub max_frame_bytes: usize,
     /// Connections at once over all listeners; further ones are closed at once.
@@ -117,6 +120,7 @@ impl Default for BrokerConfig {
             max_producers: 1_000_000,
             producer_expiration: Duration::from_secs(86_400),
             max_partitions: 100_000,
+            groups: GroupSettings::default(),
             max_frame_bytes: 100 * 1024 * 1024,
             max_connections: 1_000,
             max_idle: Duration::from_secs(600),
@@ -144,6 +148,7 @@ impl BrokerConfig {
             producer_expiration_ms: i64::try_from(self.producer_expiration.as_millis()).unwrap_or(i64::MAX),
             max_partitions: self.max_partitions,
             compaction: self.compaction,
+            groups: self.groups,
         }
     }
 }

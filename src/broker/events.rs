@@ -10,6 +10,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+pub use super::groups::GroupEvent;
 use crate::error::ErrorCode;
 
 /// One thing that happened in the broker.
@@ -118,6 +119,13 @@ pub enum EventKind {
         /// How many.
         count: usize,
     },
+    /// Something happened in a consumer group.
+    Group {
+        /// The group.
+        group: Arc<str>,
+        /// What happened.
+        what: GroupEvent,
+    },
     /// An armed fault fired.
     FaultFired {
         /// What it did, in words.
@@ -180,6 +188,7 @@ impl EventKind {
             Self::TopicDeleted => "topic_deleted",
             Self::ProducerIdGiven => "producer_id_given",
             Self::ProducersForgotten { .. } => "producers_forgotten",
+            Self::Group { what, .. } => what.name(),
             Self::FaultFired { .. } => "fault_fired",
         }
     }
@@ -281,6 +290,7 @@ impl BrokerEvent {
             EventKind::ProducersForgotten { count } => {
                 format!("{count} producers forgotten; a retry of theirs would be appended again")
             }
+            EventKind::Group { group, what } => what.reason(group, offset),
             EventKind::FaultFired { what } => format!("a fault fired: {what}"),
         }
     }

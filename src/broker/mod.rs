@@ -15,7 +15,7 @@
 //! where the specification leaves room was measured on real brokers: `tests/broker` holds the table.
 //!
 //! Neighbours: [`crate::wire`] below; the lab and the simulation above. [`crate::engine`] never meets it in code. Not
-//! here: several nodes, transactions, consumer groups, disks.
+//! here: several nodes, transactions, disks.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod cluster;
@@ -23,6 +23,7 @@ pub mod compaction;
 pub mod config;
 pub mod events;
 pub mod faults;
+pub mod groups;
 pub mod handlers;
 pub mod log;
 pub mod log_validator;
@@ -36,6 +37,7 @@ pub use cluster::cleaner::CompactionReport;
 pub use config::{BrokerConfig, BrokerError, CompactionTiming, Listener};
 pub use events::{BrokerEvent, CompactionCause, EventKind};
 pub use faults::{ArmedFault, Fault, FaultAction, FaultId};
+pub use groups::GroupSettings;
 pub use log::StoredBatch;
 pub use producer_state_manager::Personality;
 pub use server::{Broker, BrokerHandle};

@@ -29,6 +29,7 @@ use super::cluster::{Cluster, Now};
 use super::config::{BrokerConfig, BrokerError, Listener};
 use super::events::BrokerEvent;
 use super::faults::{ArmedFault, Fault, FaultId};
+use super::groups::{GroupDescription, GroupListing};
 use super::log::StoredBatch;
 use super::topic_config::TopicConfig;
 use crate::config::HostPort;
@@ -39,6 +40,9 @@ use crate::time::Instant;
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// How often is looked whether a small compacted log waits for its early compaction.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// The shortest time between two looks at groups that are due.
+const GROUP_TIMER_STEP: Duration = Duration::from_millis(5);
 
 /// A running broker. Dropping it ends it at once; [`Broker::stop`] ends it in order.
 #[derive(Debug)]
@@ -63,6 +67,8 @@ struct Shared {
     events: broadcast::Sender<BrokerEvent>,
     /// Changes with each append, for those who wait for data.
     appends: watch::Sender<u64>,
+    /// Follows [`super::groups::Groups::changes`], for members that wait for others and for the group timer.
+    group_changes: watch::Sender<u64>,
     connections: Arc<Semaphore>,
     clock: Clock,
     limits: Limits,
@@ -123,13 +129,19 @@ impl Shared {
 
     fn with_cluster<T>(&self, change: impl FnOnce(&mut Cluster, Now) -> T) -> T {
         let now = self.clock.now();
-        let (result, events) = {
+        let (result, events, changes) = {
             let mut cluster = self.cluster();
             let result = change(&mut cluster, now);
-            (result, cluster.take_events())
+            (result, cluster.take_events(), cluster.groups.changes())
         };
         self.publish(events);
+        self.tell_groups(changes);
         result
+    }
+
+    /// Wakes members that wait and the group timer, if something has changed.
+    fn tell_groups(&self, changes: u64) {
+        self.group_changes.send_if_modified(|seen| std::mem::replace(seen, changes) != changes);
     }
 }
 
@@ -169,6 +181,7 @@ impl Broker {
             cluster: Mutex::new(cluster),
             events: broadcast::Sender::new(config.event_capacity.max(1)),
             appends: watch::Sender::new(0),
+            group_changes: watch::Sender::new(0),
             connections: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
             clock,
             limits: Limits {
@@ -188,6 +201,7 @@ impl Broker {
             tasks.spawn(accept(socket, Arc::clone(&shared), Arc::new(advertised), stop.subscribe()));
         }
         tasks.spawn(sweep(Arc::clone(&shared), stop.subscribe()));
+        tasks.spawn(watch_groups(Arc::clone(&shared), stop.subscribe()));
         let bootstrap = bootstrap.ok_or_else(|| BrokerError::Config("no listener".to_owned()))?;
         Ok(Self { handle: BrokerHandle { shared }, stop, tasks, addresses, bootstrap })
     }
@@ -272,6 +286,25 @@ impl BrokerHandle {
         let cluster = self.shared.cluster();
         let number = cluster.partition(topic, partition).map(|found| found.number);
         number.map_or_else(Vec::new, |number| cluster.producers().producers(number).collect())
+    }
+
+    /// Every consumer group, by name.
+    #[must_use]
+    pub fn groups(&self) -> Vec<GroupListing> {
+        self.shared.cluster().groups.list().collect()
+    }
+
+    /// A consumer group with its members; one that is not there is `Dead`.
+    #[must_use]
+    pub fn group(&self, group: &str) -> GroupDescription {
+        self.shared.cluster().groups.describe(group)
+    }
+
+    /// The offset that a group committed for a partition: the next that it will read.
+    #[must_use]
+    pub fn committed_offset(&self, group: &str, topic: &str, partition: i32) -> Option<i64> {
+        let cluster = self.shared.cluster();
+        cluster.groups.offsets(group)?.get(topic, partition).map(|committed| committed.offset)
     }
 
     /// The cluster's id.
@@ -459,6 +492,28 @@ async fn compact(shared: &Shared, due: DueCompaction) {
     let Some(task) = begun else { return };
     if let Ok(finished) = tokio::task::spawn_blocking(|| task.run()).await {
         shared.with_cluster(|cluster, now| cluster.finish_compaction(finished, now));
+    }
+}
+
+/// Lets time pass for consumer groups: at their next deadline, which each change may bring nearer.
+async fn watch_groups(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut changes = shared.group_changes.subscribe();
+    while !*stop.borrow() {
+        changes.borrow_and_update();
+        let now = shared.clock.now().instant;
+        let deadline = shared.cluster().groups.next_deadline();
+        if deadline <= now {
+            shared.with_cluster(|cluster, now| cluster.groups.tick(now));
+            // Whatever timeouts members ask for, this is no busy loop.
+            pause(GROUP_TIMER_STEP).await;
+            continue;
+        }
+        let left = deadline.since(now).min(SWEEP_EVERY).saturating_add(Duration::from_millis(1));
+        tokio::select! {
+            () = pause(left) => {}
+            _ = changes.changed() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
     }
 }
 

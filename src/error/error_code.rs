@@ -125,13 +125,23 @@ impl ErrorCode {
     pub const LEADER_NOT_AVAILABLE: Self = Self(5);
     pub const NOT_LEADER_OR_FOLLOWER: Self = Self(6);
     pub const REQUEST_TIMED_OUT: Self = Self(7);
+    pub const OFFSET_METADATA_TOO_LARGE: Self = Self(12);
     pub const MESSAGE_TOO_LARGE: Self = Self(10);
     pub const NETWORK_EXCEPTION: Self = Self(13);
     pub const COORDINATOR_LOAD_IN_PROGRESS: Self = Self(14);
+    pub const COORDINATOR_NOT_AVAILABLE: Self = Self(15);
+    pub const NOT_COORDINATOR: Self = Self(16);
     pub const INVALID_TOPIC_EXCEPTION: Self = Self(17);
     pub const RECORD_LIST_TOO_LARGE: Self = Self(18);
     pub const NOT_ENOUGH_REPLICAS: Self = Self(19);
     pub const INVALID_REQUIRED_ACKS: Self = Self(21);
+    pub const ILLEGAL_GENERATION: Self = Self(22);
+    pub const INCONSISTENT_GROUP_PROTOCOL: Self = Self(23);
+    pub const INVALID_GROUP_ID: Self = Self(24);
+    pub const UNKNOWN_MEMBER_ID: Self = Self(25);
+    pub const INVALID_SESSION_TIMEOUT: Self = Self(26);
+    pub const REBALANCE_IN_PROGRESS: Self = Self(27);
+    pub const INVALID_COMMIT_OFFSET_SIZE: Self = Self(28);
     pub const TOPIC_AUTHORIZATION_FAILED: Self = Self(29);
     pub const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
     pub const INVALID_TIMESTAMP: Self = Self(32);
@@ -147,8 +157,13 @@ impl ErrorCode {
     pub const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Self = Self(53);
     pub const KAFKA_STORAGE_ERROR: Self = Self(56);
     pub const UNKNOWN_PRODUCER_ID: Self = Self(59);
+    pub const NON_EMPTY_GROUP: Self = Self(68);
+    pub const GROUP_ID_NOT_FOUND: Self = Self(69);
     pub const FENCED_LEADER_EPOCH: Self = Self(74);
     pub const UNSUPPORTED_COMPRESSION_TYPE: Self = Self(76);
+    pub const MEMBER_ID_REQUIRED: Self = Self(79);
+    pub const GROUP_MAX_SIZE_REACHED: Self = Self(81);
+    pub const FENCED_INSTANCE_ID: Self = Self(82);
     pub const INVALID_RECORD: Self = Self(87);
     pub const PRODUCER_FENCED: Self = Self(90);
     pub const UNKNOWN_TOPIC_ID: Self = Self(100);
@@ -183,9 +198,22 @@ impl ErrorCode {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
+            12 => "OFFSET_METADATA_TOO_LARGE",
+            22 => "ILLEGAL_GENERATION",
+            23 => "INCONSISTENT_GROUP_PROTOCOL",
+            24 => "INVALID_GROUP_ID",
+            25 => "UNKNOWN_MEMBER_ID",
+            26 => "INVALID_SESSION_TIMEOUT",
+            27 => "REBALANCE_IN_PROGRESS",
+            28 => "INVALID_COMMIT_OFFSET_SIZE",
             36 => "TOPIC_ALREADY_EXISTS",
             38 => "INVALID_REPLICATION_FACTOR",
             40 => "INVALID_CONFIG",
+            68 => "NON_EMPTY_GROUP",
+            69 => "GROUP_ID_NOT_FOUND",
+            79 => "MEMBER_ID_REQUIRED",
+            81 => "GROUP_MAX_SIZE_REACHED",
+            82 => "FENCED_INSTANCE_ID",
             _ => self.row().map_or("UNKNOWN_ERROR_CODE", |row| row.name),
         }
     }

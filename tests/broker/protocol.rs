@@ -14,9 +14,9 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
-    MetadataResponse, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
+    DeleteTopicsResponse, FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse,
+    ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, ProduceRequest,
+    ProduceResponse, RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
@@ -37,17 +37,17 @@ where
     Q: Encodable + HeaderVersion + Sync,
     R: Decodable + HeaderVersion,
 {
-    ask_code(client, api.code(), version, request).await
+    send(client, api, version, request).await;
+    receive(client, api, version).await
 }
 
-/// As [`ask`], for an API that our own client does not speak.
-pub async fn ask_code<Q, R>(client: &mut Client, api: i16, version: i16, request: &Q) -> R
+/// Sends a request written by `kafka-protocol`.
+pub async fn send<Q>(client: &mut Client, api: ApiKey, version: i16, request: &Q)
 where
     Q: Encodable + HeaderVersion + Sync,
-    R: Decodable + HeaderVersion,
 {
     let header = RequestHeader::default()
-        .with_request_api_key(api)
+        .with_request_api_key(api.code())
         .with_request_api_version(version)
         .with_correlation_id(77)
         .with_client_id(Some(text("oracle")));
@@ -56,13 +56,20 @@ where
     request.encode(&mut frame, version).unwrap();
     client.send_raw(&u32::try_from(frame.len()).unwrap().to_be_bytes()).await;
     client.send_raw(&frame).await;
+}
+
+/// Lets `kafka-protocol` read the whole answer.
+pub async fn receive<R>(client: &mut Client, api: ApiKey, version: i16) -> R
+where
+    R: Decodable + HeaderVersion,
+{
     let mut answer: Bytes =
-        client.receive().await.unwrap_or_else(|| panic!("API {api} version {version}: closed"));
+        client.receive().await.unwrap_or_else(|| panic!("{api:?} version {version}: closed"));
     let header = ResponseHeader::decode(&mut answer, R::header_version(version)).unwrap();
     assert_eq!(header.correlation_id, 77);
-    let response = R::decode(&mut answer, version)
-        .unwrap_or_else(|error| panic!("API {api} version {version}: {error}"));
-    assert!(answer.is_empty(), "API {api} version {version}: {} bytes too many", answer.len());
+    let response =
+        R::decode(&mut answer, version).unwrap_or_else(|error| panic!("{api:?} version {version}: {error}"));
+    assert!(answer.is_empty(), "{api:?} version {version}: {} bytes too many", answer.len());
     response
 }
 
@@ -239,18 +246,6 @@ async fn old_produce_is_refused_and_other_unknown_versions_close() {
 
     assert_eq!(answer.i16().unwrap(), 35);
     assert!(client.ask(ApiKey::Produce, 12, body).await.is_none());
-}
-
-// A consumer with a group must be told to try later, on a connection that stays open.
-#[tokio::test]
-async fn there_is_no_group_coordinator_yet() {
-    let broker = broker_with(&[]).await;
-    let mut client = Client::connect(&broker.bootstrap()).await;
-    for version in 0..=2 {
-        let request = FindCoordinatorRequest::default().with_key(text("group"));
-        let answer: FindCoordinatorResponse = ask_code(&mut client, 10, version, &request).await;
-        assert_eq!(answer.error_code, 15);
-    }
 }
 
 // A lab lowers what the broker speaks, so that a protocol analyser can read it.

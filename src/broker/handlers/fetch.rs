@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::answer::{Answer, AnswerWriter};
-use super::{Reply, RequestContext, RequestHeader, RequestReader, begin};
+use super::{Pending, Reply, RequestContext, RequestHeader, RequestReader, begin};
 use crate::broker::cluster::{Cluster, Now, Partition};
 use crate::error::ErrorCode;
 use crate::time::Instant;
@@ -144,7 +144,11 @@ pub(super) fn handle(
     }
     #[allow(clippy::arithmetic_side_effects, reason = "points in time saturate")]
     let deadline = context.now.instant + request.max_wait;
-    Reply::Wait(Box::new(PendingFetch { header: header.clone(), request: request.clone(), deadline }))
+    Reply::Wait(Pending::Fetch(Box::new(PendingFetch {
+        header: header.clone(),
+        request: request.clone(),
+        deadline,
+    })))
 }
 
 pub(super) fn refuse(header: &RequestHeader, request: &FetchRequest, code: ErrorCode) -> Answer {

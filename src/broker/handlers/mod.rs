@@ -7,8 +7,8 @@
 //! ```text
 //!   decode(frame) ──▶ Request ──▶ handle(cluster, request) ──▶ Handled { reply, delay, …, events }
 //!     (no lock)                      (the lock is held)              │
-//!                                                                    └ Reply::Wait: a Fetch without data; ask again
-//!                                                                      when something was appended, or at its deadline
+//!                                                                    └ Reply::Wait: a Fetch without data, a member
+//!                                                                      of a group without the others; ask again
 //! ```
 //!
 //! Neighbours: [`super::server`] calls [`decode`] and [`handle`]; [`super::cluster`] is what is worked on; armed
@@ -27,6 +27,7 @@ pub mod metadata;
 pub mod produce;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -111,6 +112,8 @@ enum Body {
 pub struct RequestContext<'a> {
     /// What clients of this listener are told (per-listener advertised address).
     pub advertised: &'a HostPort,
+    /// Where the client is, if that is known.
+    pub peer: Option<IpAddr>,
     /// The time.
     pub now: Now,
 }
@@ -122,10 +125,19 @@ pub enum Reply {
     Answer(Answer),
     /// Send nothing, read on: `acks=0`.
     Silence,
-    /// Nothing to answer yet: see [`fetch::PendingFetch`].
-    Wait(Box<fetch::PendingFetch>),
+    /// Nothing to answer yet; ask again.
+    Wait(Pending),
     /// Close the connection, for this reason.
     Close(String),
+}
+
+/// A request that waits for something, and whether it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pending {
+    /// A Fetch that waits for data: to be asked again after each append, and at its deadline.
+    Fetch(Box<fetch::PendingFetch>),
+    /// A join or sync that waits for other members: to be asked again when [`super::groups::Groups::changes`] has moved.
+    Group(Box<groups::PendingGroup>),
 }
 
 /// A reply with what the server has to do about it.

@@ -5,6 +5,7 @@
 //!
 //! Neighbours: [`super`] accepts and owns; [`crate::broker::handlers`] decides. Not here: what a request means.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut, Bytes, BytesMut};
@@ -15,7 +16,8 @@ use tokio::sync::watch;
 use super::{Shared, pause};
 use crate::broker::events::EventKind;
 use crate::broker::handlers::fetch::PendingFetch;
-use crate::broker::handlers::{Answer, Handled, Reply, RequestContext, decode, handle};
+use crate::broker::handlers::groups::PendingGroup;
+use crate::broker::handlers::{Answer, Handled, Pending, Reply, RequestContext, decode, handle};
 use crate::config::HostPort;
 use crate::wire::frame::parse_frame_length;
 
@@ -34,6 +36,7 @@ pub(super) async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         return error.to_string();
     }
+    let peer = stream.peer_addr().ok().map(|address| address.ip());
     loop {
         let frame = tokio::select! {
             frame = read_frame(&mut stream, shared) => frame,
@@ -45,7 +48,7 @@ pub(super) async fn serve(
         };
         let answer = tokio::select! {
             biased;
-            answer = answer_to(frame, shared, advertised) => answer,
+            answer = answer_to(frame, shared, advertised, peer) => answer,
             _ = stop.wait_for(|stop| *stop) => return "the broker stops".to_owned(),
         };
         match answer {
@@ -87,7 +90,12 @@ async fn read_frame(stream: &mut TcpStream, shared: &Shared) -> Result<Bytes, St
 }
 
 /// What to write for a frame: an answer, nothing, or the reason to close.
-async fn answer_to(frame: Bytes, shared: &Shared, advertised: &HostPort) -> Result<Option<Answer>, String> {
+async fn answer_to(
+    frame: Bytes,
+    shared: &Shared,
+    advertised: &HostPort,
+    peer: Option<IpAddr>,
+) -> Result<Option<Answer>, String> {
     let request = match decode(&frame, &shared.caps) {
         Ok(request) => request,
         Err(Reply::Answer(answer)) => return Ok(Some(answer)),
@@ -95,10 +103,12 @@ async fn answer_to(frame: Bytes, shared: &Shared, advertised: &HostPort) -> Resu
         Err(Reply::Silence | Reply::Wait(_)) => return Ok(None),
     };
     drop(frame);
-    let handled = {
-        let context = RequestContext { advertised, now: shared.clock.now() };
-        handle(&mut shared.cluster(), &request, &context)
+    let (handled, changes) = {
+        let context = RequestContext { advertised, peer, now: shared.clock.now() };
+        let mut cluster = shared.cluster();
+        (handle(&mut cluster, &request, &context), cluster.groups.changes())
     };
+    shared.tell_groups(changes);
     let Handled { reply, delay, loses_answer, events } = handled;
     let wakes = events.iter().any(|event| {
         matches!(
@@ -114,7 +124,8 @@ async fn answer_to(frame: Bytes, shared: &Shared, advertised: &HostPort) -> Resu
         Reply::Close(reason) => return Err(reason),
         Reply::Silence => None,
         Reply::Answer(answer) => Some(answer),
-        Reply::Wait(pending) => Some(wait_for_data(shared, &pending).await),
+        Reply::Wait(Pending::Fetch(pending)) => Some(wait_for_data(shared, &pending).await),
+        Reply::Wait(Pending::Group(pending)) => Some(wait_for_members(shared, &pending).await),
     };
     if let Some(delay) = delay {
         pause(delay).await;
@@ -140,6 +151,19 @@ async fn wait_for_data(shared: &Shared, pending: &PendingFetch) -> Answer {
             _ = appends.changed() => {}
             () = pause(left) => {}
         }
+    }
+}
+
+/// Asks a waiting member of a group again after each change; the group's own deadlines end each wait.
+async fn wait_for_members(shared: &Shared, pending: &PendingGroup) -> Answer {
+    let mut changes = shared.group_changes.subscribe();
+    loop {
+        changes.borrow_and_update();
+        if let Some(answer) = pending.resume(&mut shared.cluster()) {
+            return answer;
+        }
+        // The sender lives as long as `shared`, so this does not fail.
+        let _changed = changes.changed().await;
     }
 }
 
