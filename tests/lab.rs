@@ -17,6 +17,8 @@ mod contract;
 mod errors;
 #[path = "lab/limits.rs"]
 mod limits;
+#[path = "lab/log_routes.rs"]
+mod log_routes;
 #[path = "lab/metrics.rs"]
 mod metrics;
 #[path = "lab/openapi.rs"]

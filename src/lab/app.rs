@@ -178,6 +178,11 @@ pub fn api() -> Api {
         .routes(routes!(routes::trace::trace))
         .routes(routes!(routes::lab::overview))
         .routes(routes!(routes::lab::run))
+        .routes(routes!(routes::audit::audit))
+        .routes(routes!(routes::topics::list))
+        .routes(routes!(routes::topics::describe))
+        .routes(routes!(routes::topics::records))
+        .routes(routes!(routes::partition::partition))
         .routes(routes!(routes::problems::page))
         .routes(routes!(routes::docs::document))
         .routes(routes!(routes::docs::page));

@@ -9,6 +9,7 @@
 //! is the heart, [`dto`] and [`error`] are the shapes that leave.
 
 pub mod app;
+pub mod asked;
 pub mod busy_port;
 pub mod clock;
 pub mod dto;
@@ -32,4 +33,5 @@ pub mod server;
 pub mod status_store;
 pub mod tasks;
 pub mod timeline;
+pub mod topic_reader;
 pub mod trace_context;

@@ -32,6 +32,7 @@ pub enum ProblemKind {
     UnknownRequest,
     UnknownEvent,
     LabRunning,
+    LogUnreadable,
     NotFound,
     MethodNotAllowed,
     UriTooLong,
@@ -254,6 +255,16 @@ const TABLE: &[Row] = {
             ),
         ),
         row(
+            K::LogUnreadable,
+            "log-unreadable",
+            S::BAD_GATEWAY,
+            ("The log cannot be read now", "Le journal est illisible pour le moment"),
+            (
+                "Look at facteur topics describe (is there a leader?) and ask again; nothing was changed.",
+                "Regardez facteur topics describe (y a-t-il un leader ?) et redemandez ; rien n'a été changé.",
+            ),
+        ),
+        row(
             K::NotFound,
             "not-found",
             S::NOT_FOUND,
@@ -386,6 +397,7 @@ impl ProblemKind {
             | Self::ProducerFatal
             | Self::UnknownRequest
             | Self::UnknownEvent
+            | Self::LogUnreadable
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::UriTooLong
@@ -429,6 +441,7 @@ mod tests {
             ProblemKind::ProducerFatal,
             ProblemKind::UnknownRequest,
             ProblemKind::UnknownEvent,
+            ProblemKind::LogUnreadable,
             ProblemKind::NotFound,
             ProblemKind::MethodNotAllowed,
             ProblemKind::UriTooLong,

@@ -153,7 +153,7 @@ fn event_id() -> Object {
         .build()
 }
 
-fn topic() -> Object {
+pub(super) fn topic() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))

@@ -127,6 +127,55 @@ impl IntoResponses for TraceProblems {
     }
 }
 
+/// The problems of a route that only reads its query.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryProblems;
+
+impl IntoResponses for QueryProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses_of(QUERY)
+    }
+}
+
+/// The problems of `GET /api/v1/topics`.
+#[derive(Debug, Clone, Copy)]
+pub struct TopicsProblems;
+
+impl IntoResponses for TopicsProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses_of(&[
+            ProblemKind::InvalidParameter,
+            ProblemKind::InvalidQuery,
+            ProblemKind::NotReady,
+            ProblemKind::LogUnreadable,
+        ])
+    }
+}
+
+/// The problems of a route that reads one topic.
+#[derive(Debug, Clone, Copy)]
+pub struct TopicProblems;
+
+impl IntoResponses for TopicProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses_of(&[
+            ProblemKind::InvalidParameter,
+            ProblemKind::InvalidQuery,
+            ProblemKind::UnknownTopic,
+            ProblemKind::NotReady,
+            ProblemKind::LogUnreadable,
+        ])
+    }
+}
+
+/// The problems of `GET /api/v1/topics/{topic}/records`.
+pub type RecordsProblems = TopicProblems;
+/// The problems of `GET /api/v1/audit`.
+pub type AuditProblems = TopicProblems;
+
+const QUERY: &[ProblemKind] =
+    &[ProblemKind::MissingParameter, ProblemKind::InvalidParameter, ProblemKind::InvalidQuery];
+
 /// The problems of a route whose path names something.
 #[derive(Debug, Clone, Copy)]
 pub struct NotFoundProblems;

@@ -2,14 +2,17 @@
 //!
 //! **Why.** A route is found by its name. Neighbours: [`crate::lab::app`] wires them. Not here: limits, which are in front.
 
+pub mod audit;
 pub mod docs;
 pub mod health;
 pub mod lab;
 pub mod metrics;
+pub mod partition;
 pub mod probes;
 pub mod problems;
 pub mod send;
 pub mod status;
+pub mod topics;
 pub mod trace;
 
 use axum::http::{HeaderMap, Method, Uri};
