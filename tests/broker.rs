@@ -29,8 +29,12 @@ mod conformance;
 mod faults;
 #[path = "broker/fetching.rs"]
 mod fetching;
+#[path = "broker/group_protocol.rs"]
+mod group_protocol;
 #[path = "broker/group_states.rs"]
 mod group_states;
+#[path = "broker/groups.rs"]
+mod groups;
 #[path = "broker/hostile.rs"]
 mod hostile;
 #[path = "broker/idempotence_law.rs"]
