@@ -24,13 +24,13 @@ pub struct TargetArguments {
     #[arg(short = 'b', long = "bootstrap-server", value_name = "SERVERS")]
     bootstrap: Option<String>,
     /// The API of profile `java`, such as <http://localhost:18080>.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, env = "FACTEUR_JAVA_URL", value_name = "URL")]
     java_url: Option<String>,
     /// The API of profile `librdkafka`, such as <http://localhost:18081>.
-    #[arg(long, visible_alias = "librdkafka-url", value_name = "URL")]
+    #[arg(long, visible_alias = "librdkafka-url", env = "FACTEUR_DOTNET_URL", value_name = "URL")]
     dotnet_url: Option<String>,
     /// The injector's admin API, such as <http://localhost:8474>.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, env = "TOXIPROXY_URL", value_name = "URL")]
     toxiproxy_url: Option<String>,
     /// The course's node ports of a Kubernetes cluster.
     #[arg(long, visible_aliases = ["kubernetes", "okd"])]
