@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::chaos::connection::{Carrier, Parts};
-use crate::chaos::definition::Stream;
+use crate::chaos::definition::{Protocol, Stream};
 use crate::chaos::dial::dial;
 use crate::chaos::events::{ChaosEvent, ChaosEventKind, Connection};
+use crate::chaos::kafka::session::KafkaSession;
 use crate::chaos::proxy::Proxy;
 use crate::lab::tasks;
 
@@ -73,9 +74,9 @@ async fn serve(
     address: SocketAddr,
     mut stop: watch::Receiver<bool>,
 ) {
-    let (servers, upstream, has_half_close) = {
+    let (servers, upstream, has_half_close, protocol) = {
         let state = proxy.state();
-        (state.servers.clone(), state.upstream.clone(), state.has_half_close)
+        (state.servers.clone(), state.upstream.clone(), state.has_half_close, state.protocol)
     };
     let dialled = tokio::select! {
         dialled = dial(&proxy.core, &servers) => dialled,
@@ -98,6 +99,7 @@ async fn serve(
         proxy: Arc::clone(&proxy.name),
         connection,
         has_half_close,
+        session: (protocol != Protocol::Tcp).then(|| KafkaSession::new(Arc::clone(&proxy.kafka))),
         toxics: proxy.published.subscribe(),
         stop,
         counters: (counters(Stream::Upstream), counters(Stream::Downstream)),

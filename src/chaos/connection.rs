@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use crate::chaos::core::Core;
 use crate::chaos::definition::Stream;
 use crate::chaos::events::{ChaosEvent, ChaosEventKind, Connection};
+use crate::chaos::kafka::session::{KafkaSession, KafkaStep};
 use crate::chaos::link::{Link, Written};
 use crate::chaos::metrics::LinkCounters;
 use crate::chaos::toxics::stage::{Chunk, Item, StageSpec};
@@ -36,6 +37,15 @@ pub(crate) struct Published {
     pub(crate) downstream: Vec<StageSpec>,
 }
 
+impl Published {
+    /// These, and then others.
+    pub(crate) fn followed_by(mut self, other: Self) -> Self {
+        self.upstream.extend(other.upstream);
+        self.downstream.extend(other.downstream);
+        self
+    }
+}
+
 /// What a connection is given.
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -43,6 +53,8 @@ pub(crate) struct Parts {
     pub(crate) proxy: Arc<str>,
     pub(crate) connection: Connection,
     pub(crate) has_half_close: bool,
+    /// The Kafka half; `None` where the proxy is told that there is only bytes.
+    pub(crate) session: Option<KafkaSession>,
     pub(crate) toxics: watch::Receiver<Arc<Published>>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) counters: (LinkCounters, LinkCounters),
@@ -56,6 +68,8 @@ pub(crate) struct Carrier {
     server: Option<TcpStream>,
     up: Link,
     down: Link,
+    /// What the Kafka half wants done; empty between two steps.
+    steps: Vec<KafkaStep>,
     /// Why the connection ends, once something said so.
     why: Option<String>,
 }
@@ -77,6 +91,7 @@ impl Carrier {
             up: Link::new(Stream::Upstream, up),
             down: Link::new(Stream::Downstream, down),
             parts,
+            steps: Vec::new(),
             why: None,
         };
         carrier.take_over_toxics(clock::now());
@@ -152,7 +167,7 @@ impl Carrier {
         match link.read_from(socket) {
             Ok(Some(bytes)) if bytes.is_empty() => {
                 self.why.get_or_insert_with(|| format!("{} closed", source_name(stream)));
-                self.source_ended(stream);
+                self.source_ended(stream, now);
                 true
             }
             Ok(Some(bytes)) => {
@@ -162,19 +177,53 @@ impl Carrier {
             Ok(None) => false,
             Err(error) => {
                 self.why.get_or_insert_with(|| format!("{} broke off: {error}", source_name(stream)));
-                self.source_ended(stream);
+                self.source_ended(stream, now);
                 true
             }
         }
     }
 
     fn arrived(&mut self, stream: Stream, bytes: Bytes, now: Instant) {
-        let item = Item::Chunk(Chunk { bytes, at: now });
-        self.link(stream).push(item);
+        let Some(session) = &mut self.parts.session else {
+            return self.link(stream).push(Item::Chunk(Chunk { bytes, at: now }));
+        };
+        match stream {
+            Stream::Upstream => session.from_client(bytes, &mut self.steps),
+            Stream::Downstream => session.from_server(bytes, &mut self.steps),
+        }
+        self.take_steps(now);
     }
 
-    fn source_ended(&mut self, stream: Stream) {
+    fn source_ended(&mut self, stream: Stream, now: Instant) {
+        if let Some(session) = &mut self.parts.session {
+            match stream {
+                Stream::Upstream => session.client_ended(&mut self.steps),
+                Stream::Downstream => session.server_ended(&mut self.steps),
+            }
+            self.take_steps(now);
+        }
         self.link(stream).end();
+    }
+
+    /// Does what the Kafka half wants, in its order.
+    fn take_steps(&mut self, now: Instant) {
+        let mut steps = std::mem::take(&mut self.steps);
+        for step in steps.drain(..) {
+            match step {
+                KafkaStep::ToServer(bytes) => self.up.push(Item::Chunk(Chunk { bytes, at: now })),
+                KafkaStep::ToClient(bytes) => self.down.push(Item::Chunk(Chunk { bytes, at: now })),
+                KafkaStep::DelayToClient(delay) => self.down.hold(now, delay),
+                KafkaStep::Close { reason } => {
+                    self.why.get_or_insert(reason);
+                    self.up.end();
+                    self.down.end();
+                }
+                KafkaStep::Event(event) => {
+                    self.parts.core.publish(event.on(&self.parts.proxy).through(self.parts.connection));
+                }
+            }
+        }
+        self.steps = steps;
     }
 
     /// Writes what leaves a direction's chain, until nothing does or the socket is full.

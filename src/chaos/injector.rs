@@ -86,7 +86,10 @@ impl Injector {
     /// All proxies, by name.
     #[must_use]
     pub fn proxies(&self) -> Vec<ProxyView> {
-        self.map().values().map(|proxy| proxy.view()).collect()
+        let all = self.map();
+        let with_children =
+            all.values().flat_map(|proxy| std::iter::once(Arc::clone(proxy)).chain(proxy.children()));
+        with_children.map(|proxy| proxy.view()).collect()
     }
 
     /// A proxy.
@@ -115,7 +118,7 @@ impl Injector {
     async fn create_alone(&self, wanted: &NewProxy) -> Result<Warned<ProxyView>, ChaosError> {
         check_fields(wanted)?;
         check_name("proxy", &wanted.name)?;
-        if self.map().contains_key(&wanted.name) {
+        if self.find(&wanted.name).is_ok() {
             return Err(ChaosError::proxy_exists());
         }
         if self.map().len() >= MOST_PROXIES {
@@ -211,7 +214,11 @@ impl Injector {
     }
 
     async fn delete_alone(&self, name: &str) -> Result<(), ChaosError> {
-        let proxy = self.map().remove(name).ok_or_else(ChaosError::no_proxy)?;
+        let proxy = self.find(name)?;
+        self.map().remove(name);
+        for parent in self.map().values() {
+            parent.state().brokers.children.retain(|_, child| !Arc::ptr_eq(child, &proxy));
+        }
         proxy.stop().await;
         self.inner.core.metrics.forget(name);
         proxy.publish(ChaosEventKind::ProxyDeleted);
@@ -224,7 +231,8 @@ impl Injector {
     ///
     /// If there is none of that name.
     pub fn toxics(&self, proxy: &str) -> Result<Vec<ToxicView>, ChaosError> {
-        Ok(self.find(proxy)?.state().toxics.views())
+        let proxy = self.find(proxy)?;
+        Ok(proxy.state().toxics.views(&proxy.kafka))
     }
 
     /// A toxic.
@@ -233,7 +241,8 @@ impl Injector {
     ///
     /// If there is no such proxy or toxic.
     pub fn toxic(&self, proxy: &str, toxic: &str) -> Result<ToxicView, ChaosError> {
-        self.find(proxy)?.state().toxics.view(toxic)
+        let proxy = self.find(proxy)?;
+        proxy.state().toxics.view(toxic, &proxy.kafka)
     }
 
     /// Adds a toxic; it acts on open connections at once.
@@ -243,10 +252,11 @@ impl Injector {
     /// An unknown proxy, a wrong type, stream or attribute, a name that is taken.
     pub fn add_toxic(&self, proxy: &str, wanted: &NewToxic) -> Result<Warned<ToxicView>, ChaosError> {
         let proxy = self.find(proxy)?;
-        let (entry, warnings) = proxy.state().toxics.add(wanted)?;
+        let kafka = proxy.kafka_for_toxics();
+        let (entry, warnings) = proxy.state().toxics.add(wanted, kafka)?;
         let kind = ChaosEventKind::ToxicAdded { definition: entry.words().into() };
         self.toxics_changed(&proxy, &entry, kind);
-        Ok(Warned { value: self.toxic_view(&proxy, &entry)?, warnings })
+        Ok(Warned { value: proxy.state().toxics.view(&entry.name, &proxy.kafka)?, warnings })
     }
 
     /// Changes a toxic; it acts on open connections at once.
@@ -261,10 +271,10 @@ impl Injector {
         change: &ToxicChange,
     ) -> Result<Warned<ToxicView>, ChaosError> {
         let proxy = self.find(proxy)?;
-        let (entry, warnings) = proxy.state().toxics.change(toxic, change)?;
+        let (entry, warnings) = proxy.state().toxics.change(toxic, change, &proxy.kafka)?;
         let kind = ChaosEventKind::ToxicChanged { definition: entry.words().into() };
         self.toxics_changed(&proxy, &entry, kind);
-        Ok(Warned { value: self.toxic_view(&proxy, &entry)?, warnings })
+        Ok(Warned { value: proxy.state().toxics.view(&entry.name, &proxy.kafka)?, warnings })
     }
 
     /// Removes a toxic; what it held goes on at once, except where bytes are missing: there the connection closes.
@@ -274,7 +284,7 @@ impl Injector {
     /// If there is no such proxy or toxic.
     pub fn remove_toxic(&self, proxy: &str, toxic: &str) -> Result<(), ChaosError> {
         let proxy = self.find(proxy)?;
-        let entry = proxy.state().toxics.remove(toxic)?;
+        let entry = proxy.state().toxics.remove(toxic, &proxy.kafka)?;
         self.toxics_changed(&proxy, &entry, ChaosEventKind::ToxicRemoved);
         Ok(())
     }
@@ -293,11 +303,13 @@ impl Injector {
         let all: Vec<Arc<Proxy>> = self.map().values().map(Arc::clone).collect();
         let mut first_error = None;
         for proxy in all {
-            let removed = proxy.state().toxics.clear();
-            proxy.publish_toxics();
-            for entry in removed {
-                let event = ChaosEvent::new(ChaosEventKind::ToxicRemoved).by(&entry.name, entry.stream);
-                self.inner.core.publish(event.on(&proxy.name));
+            for affected in std::iter::once(Arc::clone(&proxy)).chain(proxy.children()) {
+                let removed = affected.state().toxics.clear(&affected.kafka);
+                affected.publish_toxics();
+                for entry in removed {
+                    let event = ChaosEvent::new(ChaosEventKind::ToxicRemoved).by(&entry.name, entry.stream);
+                    self.inner.core.publish(event.on(&affected.name));
+                }
             }
             let enable = ProxyChange { enabled: Some(true), ..ProxyChange::default() };
             if let Err(error) = proxy.change(&enable).await {
@@ -330,13 +342,11 @@ impl Injector {
         self.inner.core.publish(event.on(&proxy.name));
     }
 
-    #[allow(clippy::unused_self, reason = "it will ask the Kafka half")]
-    fn toxic_view(&self, proxy: &Proxy, entry: &Entry) -> Result<ToxicView, ChaosError> {
-        proxy.state().toxics.view(&entry.name)
-    }
-
     fn find(&self, name: &str) -> Result<Arc<Proxy>, ChaosError> {
-        self.map().get(name).cloned().ok_or_else(ChaosError::no_proxy)
+        let map = self.map();
+        let known = map.get(name).cloned();
+        let child = || map.values().flat_map(|proxy| proxy.children()).find(|child| &*child.name == name);
+        known.or_else(child).ok_or_else(ChaosError::no_proxy)
     }
 
     fn map(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Proxy>>> {

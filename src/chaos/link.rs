@@ -5,6 +5,7 @@
 //! [`super::connection`] owns two of them. Not here: which sockets.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::net::TcpStream;
@@ -90,6 +91,11 @@ impl Link {
         if self.is_source_open {
             self.head.push(item);
         }
+    }
+
+    /// What is pushed from now on waits this long.
+    pub(crate) fn hold(&mut self, now: Instant, delay: Duration) {
+        self.head.hold(now, delay);
     }
 
     /// Nothing more will come.

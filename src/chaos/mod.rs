@@ -14,6 +14,7 @@
 mod accept;
 pub mod api;
 pub mod attributes;
+pub mod brokers;
 mod connection;
 pub mod core;
 pub mod definition;
