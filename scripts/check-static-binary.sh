@@ -43,7 +43,7 @@ mount -o remount,bind,ro "$image" || die 3 "read-only mounts are not allowed her
 
 # No `env` in there: variables are set out here.
 in_image() { chroot --userspec=65532:65532 "$image" /usr/local/bin/facteur "$@"; }
-ports=(--kafka-port 0 --kafka-internal-port 0 --json)
+ports=(--kafka-port 0 --kafka-internal-port 0 --toxiproxy-port 0 --proxy-port 0 --json)
 ! in_image man /pages 2>/dev/null || die 1 "the root can be written"
 echo "read-only: the root cannot be written"
 

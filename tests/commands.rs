@@ -13,11 +13,7 @@
 
 #[path = "commands/binary.rs"]
 mod binary;
-#[path = "commands/broker.rs"]
-mod broker;
 #[path = "commands/healthcheck.rs"]
 mod healthcheck;
 #[path = "commands/help.rs"]
 mod help;
-#[path = "commands/perf.rs"]
-mod perf;

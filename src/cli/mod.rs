@@ -18,7 +18,6 @@ pub mod lab;
 pub mod lab_target;
 pub mod message_format;
 pub mod output;
-pub mod perf;
 pub mod produce;
 pub mod produce_input;
 pub mod produce_settings;
@@ -74,8 +73,6 @@ enum Command {
     Validate(validate::ValidateArguments),
     /// Prints made-up bank transactions, one JSON object a line: the same ones for the same seed.
     GenerateTransactions(generate_transactions::GenerateArguments),
-    /// Measures throughput and latency, with the flags of Kafka's own tool.
-    Perf(perf::PerfArguments),
     /// Asks an HTTP address whether it is well; for container health checks.
     Healthcheck(healthcheck::HealthcheckArguments),
     /// Prints a completion script for a shell.
@@ -134,7 +131,6 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Lab(arguments)) => Box::pin(lab::run(arguments)).await,
         Some(Command::Validate(arguments)) => Box::pin(validate::run(arguments)).await,
         Some(Command::GenerateTransactions(arguments)) => generate_transactions::run(&arguments),
-        Some(Command::Perf(arguments)) => perf::run(arguments).await,
         Some(Command::Healthcheck(arguments)) => healthcheck::run(arguments).await,
         Some(Command::Completions(arguments)) => completions::run(&arguments),
         Some(Command::Man(arguments)) => completions::run_man(&arguments),

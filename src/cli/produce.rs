@@ -201,8 +201,7 @@ fn check_partition(arguments: &ProduceArguments, topic: &TopicHandle) -> Result<
     }
 }
 
-/// Runs `work` in a thread of that name; the receiver gets its result.
-pub(super) fn in_thread<T, F>(name: &str, work: F) -> Result<oneshot::Receiver<T>, Failure>
+fn in_thread<T, F>(name: &str, work: F) -> Result<oneshot::Receiver<T>, Failure>
 where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
@@ -261,7 +260,7 @@ impl Reading {
 }
 
 /// Whether the next line would fail in the same way: then the rest is not tried, and the place is told.
-pub(super) const fn ends_everything(error: &Error) -> bool {
+const fn ends_everything(error: &Error) -> bool {
     match error {
         Error::RecordTooLarge { .. }
         | Error::InvalidRecord(_)

@@ -15,6 +15,7 @@ use crate::cli::output;
 use crate::cli::signals::Signals;
 use crate::lab::clock;
 use crate::lab::environment::{ProducerEnvironment, port_of_aspnetcore_urls};
+use crate::lab::injector::InjectorSettings;
 use crate::lab::profile::Profile;
 use crate::lab::running::{LabSettings, RunningLab, StartError, StopReport};
 use crate::lab::tasks;
@@ -40,6 +41,18 @@ pub struct ServeArguments {
     /// Second port of the embedded broker, the course's internal one.
     #[arg(long, env = "FACTEUR_KAFKA_INTERNAL_PORT", default_value_t = 29092, value_name = "PORT")]
     pub kafka_internal_port: u16,
+    /// Port of the fault injector's admin API, which is Toxiproxy's.
+    #[arg(long, env = "FACTEUR_TOXIPROXY_PORT", default_value_t = 8474, value_name = "PORT")]
+    pub toxiproxy_port: u16,
+    /// Port of the injector's proxy `kafka`, through which the façade's own producers go.
+    #[arg(long, env = "FACTEUR_PROXY_PORT", default_value_t = 29093, value_name = "PORT")]
+    pub proxy_port: u16,
+    /// Without the fault injector: the producers go straight to Kafka.
+    #[arg(long, env = "FACTEUR_NO_CHAOS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_chaos: bool,
+    /// Decides every draw of the fault injector, so that a run can be repeated [default: a new one].
+    #[arg(long, env = "FACTEUR_CHAOS_SEED", value_name = "SEED")]
+    pub chaos_seed: Option<u64>,
     /// The host name that the embedded broker tells its clients [default: the bound address].
     #[arg(long, env = "FACTEUR_ADVERTISED_HOST", value_name = "HOST")]
     pub advertised_host: Option<String>,
@@ -69,6 +82,14 @@ struct Addresses {
     java: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     librdkafka: Option<String>,
+    /// The fault injector's admin API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    toxiproxy: Option<String>,
+    /// Kafka through the injector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxied: Option<String>,
+    #[serde(rename = "chaosSeed", skip_serializing_if = "Option::is_none")]
+    chaos_seed: Option<u64>,
     topic: String,
     embedded: bool,
     /// Whether the producers are connected.
@@ -133,6 +154,11 @@ fn settings(arguments: &ServeArguments) -> Result<LabSettings, Failure> {
         only: arguments.only,
         bootstrap,
         kafka_ports: vec![arguments.kafka_port, arguments.kafka_internal_port],
+        injector: (!arguments.no_chaos).then_some(InjectorSettings {
+            admin_port: arguments.toxiproxy_port,
+            proxy_port: arguments.proxy_port,
+            seed: arguments.chaos_seed,
+        }),
         advertised_host: arguments.advertised_host.clone(),
         topics: vec![(arguments.topic.clone(), arguments.partitions)],
         default_topic: arguments.topic.clone(),
@@ -197,7 +223,7 @@ fn parse_port(variable: &str, value: &str) -> Result<u16, Failure> {
 
 fn failure(error: &StartError) -> Failure {
     let exit = match error {
-        StartError::Port { .. } | StartError::Broker(_) => Exit::CannotConnect,
+        StartError::Port { .. } | StartError::Broker(_) | StartError::Injector(_) => Exit::CannotConnect,
         StartError::Producer(_) => Exit::Usage,
     };
     Failure::new(exit, error.to_string())
@@ -211,8 +237,12 @@ fn announce(arguments: &ServeArguments, lab: &RunningLab, is_ready: bool) -> Res
         None => vec![lab.bootstrap().to_owned()],
     };
     let start_ms = clock::since_start().as_millis();
+    let injector = lab.lab_injector();
     if arguments.json {
         return output::json_line(&Addresses {
+            toxiproxy: injector.map(|injector| format!("http://{}", injector.admin_address())),
+            proxied: injector.map(|injector| injector.proxy_address().to_string()),
+            chaos_seed: injector.map(|injector| injector.injector().seed()),
             status: "listening",
             kafka,
             java,
@@ -231,11 +261,21 @@ fn announce(arguments: &ServeArguments, lab: &RunningLab, is_ready: bool) -> Res
         url.as_ref().map_or_else(String::new, |url| format!("  {:<22}{url}\n", format!("façade, {profile}")))
     };
     let facades = line("java", &java) + &line("librdkafka", &librdkafka);
+    let chaos = injector.map_or_else(String::new, |injector| {
+        format!(
+            "  {:<22}{} (every producer of the façade goes this way)\n  {:<22}http://{} (Toxiproxy's API; seed {})\n",
+            "Kafka, with faults",
+            injector.proxy_address(),
+            "fault injector",
+            injector.admin_address(),
+            injector.injector().seed()
+        )
+    });
     let facade = java.or(librdkafka).unwrap_or_default();
     output::line(&format!(
         "facteur {version}, {state} {start_ms} ms
   Kafka ({kind})      {shown}
-{facades}  topic                 {topic}
+{chaos}{facades}  topic                 {topic}
 
 Try next:
   curl -X POST '{facade}/api/v1/send?mode=idempotent&sendMode=sync&eventId=E-1'

@@ -37,6 +37,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::routes;
 
 use crate::broker::BrokerHandle;
+use crate::chaos::Injector;
 use crate::lab::dto::ProbeCheck;
 use crate::lab::guard;
 use crate::lab::metrics::{self, Metrics};
@@ -70,6 +71,8 @@ pub struct Shared {
     pub observations: Observations,
     /// The embedded broker, if there is one.
     pub broker: Option<BrokerHandle>,
+    /// The fault injector, unless there is none.
+    pub injector: Option<Injector>,
     /// Kafka, not through the injector.
     pub direct_bootstrap: String,
     /// Kafka as the producers reach it.
@@ -87,6 +90,8 @@ pub struct Shared {
 pub struct Kafka {
     /// The embedded broker, if there is one.
     pub broker: Option<BrokerHandle>,
+    /// The fault injector in front of it, unless there is none.
+    pub injector: Option<Injector>,
     /// Its address, not through the injector.
     pub direct_bootstrap: String,
     /// Its address as the producers use it.
@@ -105,6 +110,7 @@ impl Shared {
             timeline: Arc::new(Timeline::with_capacity(settings.timeline_capacity)),
             observations: Observations::with_capacity(SINK_CAPACITY),
             broker: kafka.broker,
+            injector: kafka.injector,
             direct_bootstrap: kafka.direct_bootstrap,
             bootstrap: kafka.bootstrap,
             metrics: Metrics::new(),

@@ -5,8 +5,9 @@
 
 use std::net::SocketAddr;
 
-use crate::broker::{Broker, BrokerConfig, BrokerHandle, Listener};
+use crate::broker::{Broker, BrokerConfig, BrokerError, BrokerHandle, Listener};
 use crate::config::HostPort;
+use crate::lab::busy_port;
 use crate::lab::running::LabSettings;
 
 /// Ports and topics of an embedded broker.
@@ -66,7 +67,7 @@ impl EmbeddedBroker {
         });
         let listeners = listeners.collect();
         let config = BrokerConfig { listeners, topics: settings.topics, ..BrokerConfig::default() };
-        let broker = Broker::start(config).await.map_err(|error| error.to_string())?;
+        let broker = Broker::start(config).await.map_err(|error| in_words(&error))?;
         Ok(Self { broker })
     }
 
@@ -92,5 +93,13 @@ impl EmbeddedBroker {
     /// Dropping the future ends it at once.
     pub async fn stop(self) {
         self.broker.stop().await;
+    }
+}
+
+/// With who has the port, where it is taken.
+fn in_words(error: &BrokerError) -> String {
+    match error {
+        BrokerError::PortInUse { port, .. } => format!("{error} ({})", busy_port::owner(*port)),
+        BrokerError::Listen { .. } | BrokerError::Topic { .. } | BrokerError::Config(_) => error.to_string(),
     }
 }

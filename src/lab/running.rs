@@ -14,11 +14,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::chaos::Injector;
 use crate::error::Error;
 use crate::lab::app::{Facade, Kafka, Shared, router};
+use crate::lab::busy_port;
 use crate::lab::dto::ProbeCheck;
 use crate::lab::embedded::{EmbeddedBroker, EmbeddedSettings};
 use crate::lab::environment::ProducerEnvironment;
+use crate::lab::injector::{InjectorSettings, LabInjector};
 use crate::lab::producers::Producers;
 use crate::lab::profile::{Mode, Profile};
 use crate::lab::runner::desk::ProducerFacts;
@@ -44,6 +47,8 @@ pub struct LabSettings {
     pub bootstrap: Option<String>,
     /// The embedded broker's ports; the first one is for clients on this machine.
     pub kafka_ports: Vec<u16>,
+    /// The fault injector in front of Kafka; `None` goes without.
+    pub injector: Option<InjectorSettings>,
     /// What the embedded broker tells its clients, instead of the bound address.
     pub advertised_host: Option<String>,
     /// Topics that the embedded broker has from the start.
@@ -71,6 +76,7 @@ impl Default for LabSettings {
             only: None,
             bootstrap: None,
             kafka_ports: vec![9092, 29_092],
+            injector: Some(InjectorSettings::default()),
             advertised_host: None,
             topics: vec![("bhf-transactions".to_owned(), 3)],
             default_topic: "bhf-transactions".to_owned(),
@@ -97,6 +103,8 @@ pub enum StartError {
     },
     /// The embedded broker did not start; its own words.
     Broker(String),
+    /// The fault injector did not start; its own words.
+    Injector(String),
     /// The producers' settings are impossible.
     Producer(Error),
 }
@@ -106,9 +114,10 @@ impl fmt::Display for StartError {
         match self {
             Self::Port { profile, address, source } if source.kind() == io::ErrorKind::AddrInUse => write!(
                 f,
-                "port {} (the façade of profile {profile}, on {address}) is taken by another program. Stop that program \
-                 (another facteur?), or choose another port with --{profile}-port (0 takes any free one)",
-                address.port()
+                "port {} (the façade of profile {profile}, on {address}) is taken: {}. Stop that program (another \
+                 facteur?), or choose another port with --{profile}-port (0 takes any free one)",
+                address.port(),
+                busy_port::owner(address.port())
             ),
             Self::Port { profile, address, source } => {
                 write!(
@@ -122,6 +131,7 @@ impl fmt::Display for StartError {
                     "the embedded broker did not start: {text}. Its ports are --kafka-port and --kafka-internal-port"
                 )
             }
+            Self::Injector(text) => write!(f, "the fault injector did not start: {text}"),
             Self::Producer(error) => write!(f, "the producers cannot be built: {error}"),
         }
     }
@@ -145,6 +155,7 @@ pub struct RunningLab {
     servers: Vec<Server>,
     shared: Arc<Shared>,
     broker: Option<EmbeddedBroker>,
+    injector: Option<LabInjector>,
     bootstrap: String,
     warm_up: JoinHandle<()>,
     /// Ended by `stop`, or with the runtime.
@@ -180,15 +191,29 @@ impl RunningLab {
             }
         };
         let handle = broker.as_ref().map(EmbeddedBroker::handle);
-        let kafka =
-            Kafka { broker: handle, direct_bootstrap: bootstrap.clone(), bootstrap: bootstrap.clone() };
+        let injector = match settings.injector {
+            Some(own) => Some(
+                LabInjector::start(&settings, own, broker.as_ref()).await.map_err(StartError::Injector)?,
+            ),
+            None => None,
+        };
+        // An address map is the other way onto a faulty path; both at once would be none.
+        let through = injector.as_ref().filter(|_| settings.environment.address_map.is_none());
+        let producers_bootstrap = through.map_or_else(|| bootstrap.clone(), LabInjector::bootstrap);
+        let kafka = Kafka {
+            broker: handle,
+            injector: injector.as_ref().map(|injector| injector.injector().clone()),
+            direct_bootstrap: bootstrap.clone(),
+            bootstrap: producers_bootstrap.clone(),
+        };
         let shared = Arc::new(Shared::new(&settings, kafka));
         let watchers = watch(&shared);
         let mut facades = Vec::new();
         let mut servers = Vec::new();
         for (profile, (listener, address)) in listeners {
-            let producers = Producers::new(profile, bootstrap.clone(), settings.environment.clone())
-                .observed_by(shared.observations.clone());
+            let producers =
+                Producers::new(profile, producers_bootstrap.clone(), settings.environment.clone())
+                    .observed_by(shared.observations.clone());
             for mode in [Mode::Plain, Mode::Idempotent] {
                 producers.get(producers.standard(mode)).map_err(StartError::Producer)?;
             }
@@ -205,7 +230,7 @@ impl RunningLab {
         open_desk(&shared, &settings, &facades, &servers, &bootstrap);
         // Ends when every producer is ready, or with the lab: `stop` aborts it.
         let warm_up = tasks::spawn(warm_up(facades.clone()));
-        Ok(Self { facades, servers, shared, broker, bootstrap, warm_up, watchers })
+        Ok(Self { facades, servers, shared, broker, injector, bootstrap, warm_up, watchers })
     }
 
     /// Where a profile's façade listens.
@@ -224,7 +249,7 @@ impl RunningLab {
         self.servers.get(at).map(Server::address)
     }
 
-    /// What Kafka clients should use.
+    /// Kafka, not through the injector.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
     }
@@ -232,6 +257,16 @@ impl RunningLab {
     /// The embedded broker, unless an outside Kafka is used.
     pub const fn broker(&self) -> Option<&EmbeddedBroker> {
         self.broker.as_ref()
+    }
+
+    /// The fault injector, unless the lab goes without.
+    pub fn injector(&self) -> Option<&Injector> {
+        self.injector.as_ref().map(LabInjector::injector)
+    }
+
+    /// The fault injector with its ports.
+    pub const fn lab_injector(&self) -> Option<&LabInjector> {
+        self.injector.as_ref()
     }
 
     /// The state that both ports share.
@@ -276,6 +311,9 @@ impl RunningLab {
         for server in self.servers {
             all_calls_answered &= server.stopped().await;
         }
+        if let Some(injector) = self.injector {
+            injector.stop().await;
+        }
         if let Some(broker) = self.broker {
             broker.stop().await;
         }
@@ -291,6 +329,9 @@ fn watch(shared: &Shared) -> Vec<JoinHandle<()>> {
     let mut watchers = vec![tasks::spawn(producers)];
     if let Some(broker) = &shared.broker {
         watchers.push(tasks::spawn(timeline::watch::broker(Arc::clone(timeline), broker.subscribe())));
+    }
+    if let Some(injector) = &shared.injector {
+        watchers.push(tasks::spawn(timeline::watch::injector(Arc::clone(timeline), injector.subscribe())));
     }
     watchers
 }

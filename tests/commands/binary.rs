@@ -13,6 +13,8 @@ pub fn facteur(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    // Labs of other tests run beside this one.
+    command.envs([("FACTEUR_TOXIPROXY_PORT", "0"), ("FACTEUR_PROXY_PORT", "0")]);
     command
 }
 

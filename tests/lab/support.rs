@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use facteur::broker::BrokerHandle;
 use facteur::lab::environment::ProducerEnvironment;
+use facteur::lab::injector::InjectorSettings;
 use facteur::lab::profile::Profile;
 use facteur::lab::running::{LabSettings, RunningLab};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -17,6 +18,7 @@ pub fn settings() -> LabSettings {
         java_port: 0,
         librdkafka_port: 0,
         kafka_ports: vec![0, 0],
+        injector: Some(InjectorSettings { admin_port: 0, proxy_port: 0, seed: Some(1) }),
         environment: ProducerEnvironment {
             request_timeout_ms: 5_000,
             retry_backoff_ms: 10,

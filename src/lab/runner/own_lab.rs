@@ -5,6 +5,7 @@
 //! ports.
 
 use crate::lab::environment::ProducerEnvironment;
+use crate::lab::injector::InjectorSettings;
 use crate::lab::profile::Profile;
 use crate::lab::runner::checkpoint::Stop;
 use crate::lab::runner::target::LabTarget;
@@ -31,6 +32,7 @@ impl OwnLab {
             java_port: 0,
             librdkafka_port: 0,
             kafka_ports: vec![0],
+            injector: Some(InjectorSettings { admin_port: 0, proxy_port: 0, seed: None }),
             bootstrap,
             environment,
             ..LabSettings::default()
@@ -47,7 +49,10 @@ impl OwnLab {
         LabTarget {
             java: format!("http://{}", self.running.address(Profile::Java)),
             librdkafka: format!("http://{}", self.running.address(Profile::Librdkafka)),
-            toxiproxy: String::new(),
+            toxiproxy: self
+                .running
+                .lab_injector()
+                .map_or_else(String::new, |injector| format!("http://{}", injector.admin_address())),
             kafka: self.running.bootstrap().to_owned(),
         }
     }
