@@ -127,6 +127,24 @@ impl TargetArguments {
         start_own(bootstrap, environment).await
     }
 
+    /// The lab to look at, whether it is there or not, and what it says of itself.
+    ///
+    /// # Errors
+    ///
+    /// Usage for an address that cannot be one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future only stops looking.
+    pub async fn look(&self) -> Result<(LabTarget, Option<serde_json::Value>), Failure> {
+        if let Some(bootstrap) = &self.bootstrap {
+            parse_bootstrap(bootstrap)?;
+        }
+        let target = self.named().await;
+        let overview = overview(&target.java).await;
+        Ok((target, overview))
+    }
+
     const fn names_a_lab(&self) -> bool {
         self.k8s || self.java_url.is_some() || self.dotnet_url.is_some() || self.toxiproxy_url.is_some()
     }
@@ -207,14 +225,19 @@ async fn runs(target: &LabTarget) -> bool {
 
 /// A lab of ours tells which Kafka is behind it, without the injector; for others it is the course's.
 async fn with_its_kafka(target: LabTarget) -> LabTarget {
-    let http = HttpClient::new(PROBE_TIMEOUT);
-    let answer = http.call(Method::GET, &format!("{}/api/v1/lab", target.java), None).await;
-    let told = answer.ok().filter(|answer| answer.status.is_success()).and_then(|answer| answer.json().ok());
+    let told = overview(&target.java).await;
     let kafka = told.and_then(|json| Some(json.pointer("/target/kafka")?.as_str()?.to_owned()));
     match kafka {
         Some(kafka) => LabTarget { kafka, ..target },
         None => target,
     }
+}
+
+/// What a lab of ours says of itself.
+async fn overview(java: &str) -> Option<serde_json::Value> {
+    let http = HttpClient::new(PROBE_TIMEOUT);
+    let answer = http.call(Method::GET, &format!("{java}/api/v1/lab"), None).await.ok()?;
+    answer.json().ok().filter(|_| answer.status.is_success())
 }
 
 /// How long a lab may take to say that it is there.

@@ -10,6 +10,7 @@ pub mod client;
 pub mod completions;
 pub mod connection;
 pub mod consume;
+pub mod doctor;
 pub mod exit;
 pub mod generate_transactions;
 pub mod healthcheck;
@@ -67,6 +68,8 @@ enum Command {
     Consume(consume::ConsumeArguments),
     /// Creates, lists, describes and deletes topics.
     Topics(topics::TopicsArguments),
+    /// Looks at everything that a lab needs, and says what to do about what is wrong.
+    Doctor(doctor::DoctorArguments),
     /// Takes the course's labs, guided or unattended.
     Lab(lab::LabArguments),
     /// The key experiment: a lost acknowledgement stores a plain record twice, an idempotent one once.
@@ -128,6 +131,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Produce(arguments)) => produce::run(arguments).await,
         Some(Command::Consume(arguments)) => consume::run(arguments).await,
         Some(Command::Topics(arguments)) => topics::run(arguments).await,
+        Some(Command::Doctor(arguments)) => Box::pin(doctor::run(arguments)).await,
         Some(Command::Lab(arguments)) => Box::pin(lab::run(arguments)).await,
         Some(Command::Validate(arguments)) => Box::pin(validate::run(arguments)).await,
         Some(Command::GenerateTransactions(arguments)) => generate_transactions::run(&arguments),
