@@ -13,6 +13,8 @@
 
 #[path = "labs/commands.rs"]
 mod commands;
+#[path = "labs/doctor.rs"]
+mod doctor;
 #[path = "labs/route.rs"]
 mod route;
 #[path = "labs/runs.rs"]

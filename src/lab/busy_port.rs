@@ -8,13 +8,18 @@ use std::path::Path;
 
 /// In words: `process 1234 (java) has it`, or that another program has.
 pub fn owner(port: u16) -> String {
-    match listening_inodes(port).iter().find_map(|inode| process_with(inode)) {
+    match holder(port) {
         Some((pid, name)) if pid == std::process::id() => {
             format!("this process ({name}, {pid}) has it already")
         }
         Some((pid, name)) => format!("process {pid} ({name}) has it"),
         None => "another program has it".to_owned(),
     }
+}
+
+/// Number and name of the process that listens on a port; `None` if nobody does, or it cannot be told.
+pub fn holder(port: u16) -> Option<(u32, String)> {
+    listening_inodes(port).iter().find_map(|inode| process_with(inode))
 }
 
 /// The inodes of the sockets that listen on a port.

@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 
 /// Runs the binary, without the variables of whoever runs the tests.
-fn facteur(arguments: &[&str]) -> Output {
+pub fn facteur(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_facteur"));
     for (name, _) in std::env::vars() {
         if name.starts_with("KAFKA_")
@@ -17,7 +17,7 @@ fn facteur(arguments: &[&str]) -> Output {
     command.args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

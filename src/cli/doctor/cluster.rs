@@ -71,7 +71,7 @@ mod tests {
             partition,
             error: ErrorCode::NONE,
             leader: None,
-            leader_epoch: 0,
+            leader_epoch: Some(0),
             replicas: Vec::new(),
             isr: Vec::new(),
         };

@@ -1,7 +1,7 @@
 //! The ports: what answers on each, and which process holds one that a stranger has taken (rows 27, 29, 56, 82).
 //!
 //! **Why it asks and does not only connect.** A port that is open may be another program's; only its answer tells.
-//! Neighbours: [`super::process`] names the process. Not here: what happens on the fault path.
+//! Neighbours: [`crate::lab::busy_port`] names the process. Not here: what happens on the fault path.
 
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use hyper::Method;
 
 use crate::cli::connection::Connection;
 use crate::cli::doctor::report::Report;
-use crate::cli::doctor::{Examination, PATIENCE, process};
+use crate::cli::doctor::{Examination, PATIENCE};
 use crate::config::HostPort;
+use crate::lab::busy_port;
 use crate::lab::runner::toxic_client::PROXY;
 use crate::wire::api::ApiKey;
 
@@ -184,7 +185,7 @@ fn held_by(url: &str) -> String {
 }
 
 fn holder(port: u16) -> String {
-    process::listening_on(port).map(|listener| format!(", held by {listener}")).unwrap_or_default()
+    busy_port::holder(port).map(|(id, name)| format!(", held by {name} (process {id})")).unwrap_or_default()
 }
 
 /// The authority of a URL.

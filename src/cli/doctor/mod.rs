@@ -8,7 +8,6 @@ mod cluster;
 mod fault_path;
 mod kubernetes;
 mod listeners;
-mod process;
 mod report;
 mod surroundings;
 

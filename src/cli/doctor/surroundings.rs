@@ -73,6 +73,10 @@ async fn clocks(examination: &Examination, report: &mut Report) {
 async fn versions(examination: &Examination, report: &mut Report) {
     let own = env!("CARGO_PKG_VERSION");
     let version = examination.toxics.version().await.ok();
+    if version.is_none() {
+        report.ok("versions", format!("facteur {own}"));
+        return;
+    }
     let theirs = version.as_ref().and_then(|version| version.get("implementation")?.as_str());
     match theirs
         .and_then(|theirs| theirs.strip_prefix("facteur"))
