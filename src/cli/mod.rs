@@ -6,6 +6,7 @@
 //! reading and administrating commands. Not here: anything that the library's users need.
 
 pub mod broker;
+pub mod chaos;
 pub mod client;
 pub mod completions;
 pub mod connection;
@@ -70,6 +71,8 @@ enum Command {
     Topics(topics::TopicsArguments),
     /// Looks at everything that a lab needs, and says what to do about what is wrong.
     Doctor(doctor::DoctorArguments),
+    /// Drives a fault injector, ours or any Toxiproxy.
+    Chaos(chaos::ChaosArguments),
     /// Takes the course's labs, guided or unattended.
     Lab(lab::LabArguments),
     /// The key experiment: a lost acknowledgement stores a plain record twice, an idempotent one once.
@@ -132,6 +135,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Consume(arguments)) => consume::run(arguments).await,
         Some(Command::Topics(arguments)) => topics::run(arguments).await,
         Some(Command::Doctor(arguments)) => Box::pin(doctor::run(arguments)).await,
+        Some(Command::Chaos(arguments)) => Box::pin(chaos::run(arguments)).await,
         Some(Command::Lab(arguments)) => Box::pin(lab::run(arguments)).await,
         Some(Command::Validate(arguments)) => Box::pin(validate::run(arguments)).await,
         Some(Command::GenerateTransactions(arguments)) => generate_transactions::run(&arguments),
