@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Other people's Kafka clients against the embedded broker, and this project's producer read by them.
 #
-#   scripts/interop.sh [CLIENT…]      of: kcat confluent kafkajs franz java   (default: all)
+#   scripts/interop.sh [CLIENT…]      of: kcat confluent kafkajs franz java tools   (default: all)
 #
 # INTEROP_RECORDS         records per client and codec, default 10000
 # INTEROP_CODECS          default "none gzip snappy lz4 zstd"
@@ -13,7 +13,8 @@
 # Every client writes, idempotently, to a topic of one partition; reads it back without a group; and `facteur consume`
 # reads it too. "equal" is said if both gave the same bytes in the same order as were written, if all records carry one
 # producer id, and (where franz-go is to be had, which can tell) if they lie in batches of the codec that was asked for.
-# Then `facteur produce` writes and each client reads. A client that cannot be had here is skipped by name.
+# Then `facteur produce` writes and each client reads. A client that cannot be had here is skipped by name. `tools` are
+# Kafka's administration tools, which describe and alter what is there (scripts/interop/tools.sh).
 #
 # Needs cargo (or FACTEUR_BIN). The clients need: apt-get as root for kcat; python3 with venv; node and npm; go (1.26 or
 # later); java and mvn. They are installed by these under .kafka/interop, on the first run.
@@ -34,8 +35,8 @@ die() { echo "interop.sh: $*" >&2; exit 1; }
 [[ $records =~ ^[1-9][0-9]*$ ]] || die "INTEROP_RECORDS is '$records', which is no number of records"
 for client in ${wanted[@]+"${wanted[@]}"}; do
   case $client in
-    kcat | confluent | kafkajs | franz | java) ;;
-    *) die "unknown client '$client'; expected kcat, confluent, kafkajs, franz or java" ;;
+    kcat | confluent | kafkajs | franz | java | tools) ;;
+    *) die "unknown client '$client'; expected kcat, confluent, kafkajs, franz, java or tools" ;;
   esac
 done
 
@@ -307,6 +308,24 @@ if is_wanted java; then
     with_client java "$java_version"
   done
 fi
+# Kafka's administration tools of 4.3.0; what each check found is one line.
+with_tools() {
+  local why='' line java_version=4.3.0
+  if ! java_install >"$work/install" 2>&1; then
+    skip "tools: $why"
+    return
+  fi
+  "$root/scripts/interop/tools.sh" "$facteur" "$broker" "$java_version" >"$work/tools" 2>&1 || true
+  while IFS= read -r line; do
+    case $line in
+      FAILED\ *) fail "tools: ${line#FAILED }" ;;
+      *': as expected') pass "Kafka's tools $java_version: $line" ;;
+      *) echo "$line" ;;
+    esac
+  done <"$work/tools"
+  grep -q 'describe-producers: as expected' "$work/tools" || fail "tools: describe-producers was not checked"
+}
+! is_wanted tools || with_tools
 kill -0 "$broker_id" 2>/dev/null || fail "the broker ended before its time"
 
 echo

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Becomes one of Kafka's own command line tools, without noise on stderr.
 #
-#   scripts/kafka-tool.sh VERSION console-consumer|console-producer|dump-log|topics|configs|consumer-groups ARGUMENTS…
+#   scripts/kafka-tool.sh VERSION TOOL ARGUMENTS…
+#
+# TOOL: console-consumer console-producer dump-log topics configs consumer-groups; from 4.0 on also transactions delete-records cluster.
 #
 # The tools moved between jars and packages over the years; this is the one place that knows where they are. For 4.4 they
 # are those of 4.3.0, the newest that are published.
@@ -22,10 +24,13 @@ case $version:$tool in
   *:dump-log) class=org.apache.kafka.tools.DumpLogSegments ;;
   2.*:topics) class=kafka.admin.TopicCommand ;;
   *:topics) class=org.apache.kafka.tools.TopicCommand ;;
-  2.*:configs | 3.*:configs) class=kafka.admin.ConfigCommand ;;
-  *:configs) class=org.apache.kafka.tools.ConfigCommand ;;
   2.*:consumer-groups) class=kafka.admin.ConsumerGroupCommand ;;
   *:consumer-groups) class=org.apache.kafka.tools.consumer.group.ConsumerGroupCommand ;;
+  *:configs) class=kafka.admin.ConfigCommand ;;
+  2.*:* | 3.*:*) die "$tool of $version is not known here; 4.x is" ;;
+  *:transactions) class=org.apache.kafka.tools.TransactionsCommand ;;
+  *:delete-records) class=org.apache.kafka.tools.DeleteRecordsCommand ;;
+  *:cluster) class=org.apache.kafka.tools.ClusterTool ;;
   *) die "unknown tool $tool" ;;
 esac
 [[ $version != 4.4.* ]] || version=4.3.0

@@ -11,6 +11,8 @@
     reason = "tests: a panic is the report"
 )]
 
+#[path = "commands/administration.rs"]
+mod administration;
 #[path = "commands/binary.rs"]
 mod binary;
 #[path = "commands/healthcheck.rs"]

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::broker_flags::BrokerFlags;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::cli::signals::Signals;
@@ -14,9 +15,9 @@ use crate::lab::embedded::{EmbeddedBroker, EmbeddedSettings};
 
 /// Flags of `broker`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Example:\n  facteur broker --kafka-port 9092 --topic orders:6\n  facteur topics list"
-)]
+#[command(after_help = "Examples:\n  facteur broker --kafka-port 9092 --topic orders:6\n  \
+                  facteur broker --strict-compaction          compaction as a real Kafka does it\n  \
+                  facteur broker --cap produce=7              what Wireshark 4.0 can read\n  facteur topics list")]
 pub struct BrokerArguments {
     /// The address to listen on; only this machine can reach the default.
     #[arg(long, env = "FACTEUR_LISTEN", default_value = "127.0.0.1", value_name = "ADDRESS")]
@@ -30,6 +31,8 @@ pub struct BrokerArguments {
     /// A topic to begin with, and its partitions; may be repeated.
     #[arg(long = "topic", short = 't', value_name = "NAME[:PARTITIONS]", value_parser = parse_topic)]
     pub topics: Vec<(String, i32)>,
+    #[command(flatten)]
+    behaviour: BrokerFlags,
     /// Print the address as one line of JSON.
     #[arg(long)]
     pub json: bool,
@@ -58,8 +61,9 @@ pub async fn run(arguments: BrokerArguments) -> Result<Exit, Failure> {
         advertised_host: arguments.advertised_host,
         topics: arguments.topics,
     };
-    let broker =
-        EmbeddedBroker::start(settings).await.map_err(|text| Failure::new(Exit::CannotConnect, text))?;
+    let broker = EmbeddedBroker::start_with(settings, arguments.behaviour.behaviour())
+        .await
+        .map_err(|text| Failure::new(Exit::CannotConnect, text))?;
     let kafka: Vec<String> = broker.addresses().iter().map(ToString::to_string).collect();
     if arguments.json {
         output::json_line(&Addresses { status: "listening", kafka })?;

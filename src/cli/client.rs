@@ -4,6 +4,8 @@
 //! question at a time, and says in one sentence what is wrong. Neighbours: [`crate::cli::connection`] talks to one
 //! broker; `topics`, `consume`, `produce` ask. Not here: consumer groups.
 
+mod admin;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

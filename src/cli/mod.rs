@@ -6,6 +6,7 @@
 //! reading and administrating commands. Not here: anything that the library's users need.
 
 pub mod broker;
+pub mod broker_flags;
 pub mod chaos;
 pub mod client;
 pub mod completions;
@@ -67,7 +68,7 @@ enum Command {
     Produce(produce::ProduceArguments),
     /// Prints the records of a topic.
     Consume(consume::ConsumeArguments),
-    /// Creates, lists, describes and deletes topics.
+    /// Creates, lists, describes, alters, compacts and deletes topics.
     Topics(topics::TopicsArguments),
     /// Looks at everything that a lab needs, and says what to do about what is wrong.
     Doctor(doctor::DoctorArguments),

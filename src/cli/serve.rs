@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum as _};
 use serde::Serialize;
 
+use crate::cli::broker_flags::BrokerFlags;
 use crate::cli::client::{Client, parse_bootstrap};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
@@ -68,6 +69,8 @@ pub struct ServeArguments {
     /// Send calls at once; further ones are answered 503.
     #[arg(long, env = "FACTEUR_MAX_CALLS", default_value_t = 1024, value_name = "N")]
     pub max_calls: u16,
+    #[command(flatten)]
+    behaviour: BrokerFlags,
     /// Print the addresses as one line of JSON.
     #[arg(long)]
     pub json: bool,
@@ -146,6 +149,12 @@ fn settings(arguments: &ServeArguments) -> Result<LabSettings, Failure> {
     let bootstrap = arguments.bootstrap_server.clone().filter(|text| !text.trim().is_empty());
     if let Some(bootstrap) = &bootstrap {
         parse_bootstrap(bootstrap)?;
+        if arguments.behaviour.are_given() {
+            return Err(Failure::usage(format!(
+                "--strict-compaction and --cap are for the embedded broker, but an outside one is named ({bootstrap}); leave \
+                 out one or the other"
+            )));
+        }
     }
     Ok(LabSettings {
         listen: arguments.listen,
@@ -160,6 +169,7 @@ fn settings(arguments: &ServeArguments) -> Result<LabSettings, Failure> {
             seed: arguments.chaos_seed,
         }),
         advertised_host: arguments.advertised_host.clone(),
+        behaviour: arguments.behaviour.behaviour(),
         topics: vec![(arguments.topic.clone(), arguments.partitions)],
         default_topic: arguments.topic.clone(),
         environment,

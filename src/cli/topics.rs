@@ -1,7 +1,10 @@
-//! `facteur topics`: create, list, describe, delete.
+//! `facteur topics`: create, list, describe, alter, compact, empty, delete.
 //!
-//! **Why the output looks as it does.** It is shaped like `kafka-topics.sh`'s, which the course's readers know.
-//! Neighbours: [`crate::cli::client`] asks. Not here: settings of existing topics.
+//! **Why the output looks as it does.** It is shaped like that of Kafka's own tools, which the course's readers know.
+//! Neighbours: [`crate::cli::client`] asks, [`describe`] and [`alter`] are the larger actions. Not here: producers.
+
+mod alter;
+mod describe;
 
 use std::time::Duration;
 
@@ -12,9 +15,8 @@ use crate::cli::client::Client;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::error::ErrorCode;
-use crate::identifiers::{NodeId, TopicId};
+use crate::identifiers::TopicId;
 use crate::wire::api::create_topics::NewTopic;
-use crate::wire::api::metadata::{Partition, Topic};
 
 /// Flags of `topics`.
 #[derive(Debug, Clone, Args)]
@@ -85,11 +87,24 @@ enum Action {
     },
     /// Prints the topics' names.
     List,
-    /// Prints partitions, leaders and replicas.
+    /// Prints partitions, leaders, replicas and settings.
     Describe {
         /// Their names; all topics if none is given.
         names: Vec<String>,
+        /// Every setting that holds, with where it comes from, and not only those that were given.
+        #[arg(long)]
+        configs: bool,
     },
+    /// Changes settings, or adds partitions.
+    Alter(alter::AlterArguments),
+    /// Compacts topics at once, active segment included; only facteur's own broker can do that.
+    Compact {
+        /// Their names.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Deletes records from the beginning of a topic's partitions.
+    DeleteRecords(alter::DeleteRecordsArguments),
     /// Deletes topics and their records.
     Delete {
         /// Their names.
@@ -140,7 +155,13 @@ pub async fn run(arguments: TopicsArguments) -> Result<Exit, Failure> {
             report("deleted", outcomes.collect(), tolerated, arguments.json)
         }
         Action::List => list(&mut client, arguments.json).await,
-        Action::Describe { names } => describe(&mut client, names, arguments.json).await,
+        Action::Describe { names, configs } => {
+            let show = if *configs { describe::Show::All } else { describe::Show::Given };
+            describe::describe(&mut client, names, show, arguments.json).await
+        }
+        Action::Alter(flags) => alter::alter(&mut client, flags, arguments.json).await,
+        Action::Compact { names } => alter::compact(&mut client, names, arguments.json).await,
+        Action::DeleteRecords(flags) => alter::delete_records(&mut client, flags, arguments.json).await,
     }
 }
 
@@ -194,6 +215,7 @@ fn explanation(verb: &str, name: &str, code: ErrorCode, message: Option<&str>) -
             "the name is not allowed; expected 1 to 249 of a-z A-Z 0-9 . _ -"
         }
         ErrorCode::INVALID_PARTITIONS => "the number of partitions is not allowed",
+        ErrorCode(40) => "a setting is not allowed",
         _ => "the cluster refused it",
     };
     let words = message.filter(|text| !text.is_empty()).map(|text| format!(" ({text})")).unwrap_or_default();
@@ -212,92 +234,6 @@ async fn list(client: &mut Client, json: bool) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Ok)
-}
-
-/// A topic, with `--json`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TopicLine {
-    topic: String,
-    topic_id: Option<String>,
-    partition_count: usize,
-    replication_factor: usize,
-    partitions: Vec<PartitionLine>,
-}
-
-/// A partition, with `--json`.
-#[derive(Debug, Serialize)]
-struct PartitionLine {
-    partition: i32,
-    leader: Option<i32>,
-    replicas: Vec<i32>,
-    isr: Vec<i32>,
-}
-
-async fn describe(client: &mut Client, names: &[String], json: bool) -> Result<Exit, Failure> {
-    let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
-    let answer = client.metadata((!wanted.is_empty()).then_some(wanted.as_slice())).await?;
-    let mut topics = answer.topics;
-    topics.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut exit = Exit::Ok;
-    for topic in &mut topics {
-        if !topic.error.is_none() {
-            eprintln!("facteur: {}", explanation("described", &topic.name, topic.error, None));
-            exit = Exit::CheckFailed;
-            continue;
-        }
-        topic.partitions.sort_by_key(|partition| partition.partition);
-        if json { output::json_line(&topic_line(topic))? } else { print_topic(topic)? }
-    }
-    Ok(exit)
-}
-
-fn topic_line(topic: &Topic) -> TopicLine {
-    TopicLine {
-        topic: topic.name.clone(),
-        topic_id: topic.id.is_known().then(|| base64_url(topic.id)),
-        partition_count: topic.partitions.len(),
-        replication_factor: replication_factor(topic),
-        partitions: topic.partitions.iter().map(partition_line).collect(),
-    }
-}
-
-fn partition_line(partition: &Partition) -> PartitionLine {
-    PartitionLine {
-        partition: partition.partition,
-        leader: partition.leader.map(|node| node.0),
-        replicas: partition.replicas.iter().map(|node| node.0).collect(),
-        isr: partition.isr.iter().map(|node| node.0).collect(),
-    }
-}
-
-fn print_topic(topic: &Topic) -> Result<(), Failure> {
-    let id = if topic.id.is_known() { base64_url(topic.id) } else { "unknown".to_owned() };
-    output::line(&format!(
-        "Topic: {}\tTopicId: {id}\tPartitionCount: {}\tReplicationFactor: {}",
-        topic.name,
-        topic.partitions.len(),
-        replication_factor(topic)
-    ))?;
-    for partition in &topic.partitions {
-        let leader = partition.leader.map_or_else(|| "none".to_owned(), |node| node.to_string());
-        output::line(&format!(
-            "\tTopic: {}\tPartition: {}\tLeader: {leader}\tReplicas: {}\tIsr: {}",
-            topic.name,
-            partition.partition,
-            nodes(&partition.replicas),
-            nodes(&partition.isr)
-        ))?;
-    }
-    Ok(())
-}
-
-fn replication_factor(topic: &Topic) -> usize {
-    topic.partitions.first().map_or(0, |partition| partition.replicas.len())
-}
-
-fn nodes(nodes: &[NodeId]) -> String {
-    nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// A topic id as Kafka's tools print it: URL-safe base64 without padding.
@@ -324,7 +260,10 @@ const EXAMPLES: &str = "\
 Examples:
   facteur topics create orders --partitions 6
   facteur topics create bhf-compact-demo -c cleanup.policy=compact --if-not-exists
-  facteur topics describe orders
+  facteur topics describe orders --configs
+  facteur topics alter orders -c retention.ms=60000 --partitions 12
+  facteur topics compact bhf-compact-demo
+  facteur topics delete-records orders --before 1000
   facteur topics list --json";
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 //! **Why.** A lab that starts with one command, without Docker or a JVM (spec, fact 5). Neighbours: [`crate::broker`] is
 //! the broker, [`crate::lab::running`] starts it here, `cli::broker` runs it alone. Not here: an outside Kafka.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::broker::{Broker, BrokerConfig, BrokerError, BrokerHandle, Listener};
+use crate::broker::{Broker, BrokerConfig, BrokerError, BrokerHandle, CompactionTiming, Listener};
 use crate::config::HostPort;
 use crate::lab::busy_port;
 use crate::lab::running::LabSettings;
@@ -19,6 +20,15 @@ pub struct EmbeddedSettings {
     pub advertised_host: Option<String>,
     /// Topics from the start.
     pub topics: Vec<(String, i32)>,
+}
+
+/// How an embedded broker behaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BrokerBehaviour {
+    /// When compacted topics are compacted.
+    pub compaction: CompactionTiming,
+    /// Highest version per API key, see [`BrokerConfig::caps`].
+    pub caps: BTreeMap<i16, i16>,
 }
 
 impl EmbeddedSettings {
@@ -45,7 +55,7 @@ pub struct EmbeddedBroker {
 }
 
 impl EmbeddedBroker {
-    /// Starts it.
+    /// Starts it with the lab's own behaviour.
     ///
     /// # Errors
     ///
@@ -55,6 +65,19 @@ impl EmbeddedBroker {
     ///
     /// Dropping the future closes what was opened.
     pub async fn start(settings: EmbeddedSettings) -> Result<Self, String> {
+        Self::start_with(settings, BrokerBehaviour::default()).await
+    }
+
+    /// Starts it with another behaviour.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::start`].
+    pub async fn start_with(settings: EmbeddedSettings, behaviour: BrokerBehaviour) -> Result<Self, String> {
         let listeners = settings.listeners.iter().map(|(name, bind)| Listener {
             name: (*name).to_owned(),
             bind: *bind,
@@ -66,7 +89,13 @@ impl EmbeddedBroker {
                 .map(|host| HostPort { host, port: bind.port() }),
         });
         let listeners = listeners.collect();
-        let config = BrokerConfig { listeners, topics: settings.topics, ..BrokerConfig::default() };
+        let config = BrokerConfig {
+            listeners,
+            topics: settings.topics,
+            compaction: behaviour.compaction,
+            caps: behaviour.caps,
+            ..BrokerConfig::default()
+        };
         let broker = Broker::start(config).await.map_err(|error| in_words(&error))?;
         Ok(Self { broker })
     }

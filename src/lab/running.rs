@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::lab::app::{Facade, Kafka, Shared, router};
 use crate::lab::busy_port;
 use crate::lab::dto::ProbeCheck;
-use crate::lab::embedded::{EmbeddedBroker, EmbeddedSettings};
+use crate::lab::embedded::{BrokerBehaviour, EmbeddedBroker, EmbeddedSettings};
 use crate::lab::environment::ProducerEnvironment;
 use crate::lab::injector::{InjectorSettings, LabInjector};
 use crate::lab::producers::Producers;
@@ -51,6 +51,8 @@ pub struct LabSettings {
     pub injector: Option<InjectorSettings>,
     /// What the embedded broker tells its clients, instead of the bound address.
     pub advertised_host: Option<String>,
+    /// When the embedded broker compacts, and what it offers.
+    pub behaviour: BrokerBehaviour,
     /// Topics that the embedded broker has from the start.
     pub topics: Vec<(String, i32)>,
     /// The topic of a call that names none.
@@ -78,6 +80,7 @@ impl Default for LabSettings {
             kafka_ports: vec![9092, 29_092],
             injector: Some(InjectorSettings::default()),
             advertised_host: None,
+            behaviour: BrokerBehaviour::default(),
             topics: vec![("bhf-transactions".to_owned(), 3)],
             default_topic: "bhf-transactions".to_owned(),
             environment: ProducerEnvironment::default(),
@@ -183,9 +186,10 @@ impl RunningLab {
         let (broker, bootstrap) = match &settings.bootstrap {
             Some(bootstrap) => (None, bootstrap.clone()),
             None => {
-                let broker = EmbeddedBroker::start(EmbeddedSettings::of(&settings))
-                    .await
-                    .map_err(StartError::Broker)?;
+                let broker =
+                    EmbeddedBroker::start_with(EmbeddedSettings::of(&settings), settings.behaviour.clone())
+                        .await
+                        .map_err(StartError::Broker)?;
                 let bootstrap = broker.bootstrap();
                 (Some(broker), bootstrap)
             }

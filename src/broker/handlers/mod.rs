@@ -56,6 +56,14 @@ pub fn advertised_range(api: ApiKey) -> VersionRange {
     all.copied().find(|(known, _)| *known == api).map_or(VersionRange::NONE, |(_, range)| range)
 }
 
+/// The versions at which an API may be capped: those that are served, so that a cap leaves something to use.
+#[must_use]
+pub fn cap_range(api: ApiKey) -> VersionRange {
+    let VersionRange { min, max } = advertised_range(api);
+    let lowest = if api == ApiKey::Produce { FIRST_SERVED_PRODUCE } else { min };
+    VersionRange { min: lowest, max }
+}
+
 /// What is served here, see [`advertised_range`].
 const ADVERTISED: &[(ApiKey, VersionRange)] = &[
     (ApiKey::Produce, VersionRange { min: 0, max: 11 }),
