@@ -19,3 +19,5 @@ mod doctor;
 mod route;
 #[path = "labs/runs.rs"]
 mod runs;
+#[path = "labs/validation.rs"]
+mod validation;

@@ -231,7 +231,7 @@ impl RunningLab {
             ));
             facades.push(facade);
         }
-        open_desk(&shared, &settings, &facades, &servers, &bootstrap);
+        open_desk(&settings, &facades, &servers, injector.as_ref());
         // Ends when every producer is ready, or with the lab: `stop` aborts it.
         let warm_up = tasks::spawn(warm_up(facades.clone()));
         Ok(Self { facades, servers, shared, broker, injector, bootstrap, warm_up, watchers })
@@ -360,12 +360,12 @@ async fn listen(
 
 /// Tells the labs where this lab is.
 fn open_desk(
-    shared: &Shared,
     settings: &LabSettings,
     facades: &[Arc<Facade>],
     servers: &[Server],
-    bootstrap: &str,
+    injector: Option<&LabInjector>,
 ) {
+    let Some(shared) = facades.first().map(|facade| &facade.shared) else { return };
     let url = |profile| {
         let at = facades.iter().position(|facade| facade.profile == profile);
         at.and_then(|at| servers.get(at)).map(|server| local_url(server.address())).unwrap_or_default()
@@ -374,11 +374,11 @@ fn open_desk(
     let target = LabTarget {
         java: url(Profile::Java),
         librdkafka: url(Profile::Librdkafka),
-        toxiproxy: String::new(),
-        kafka: bootstrap.to_owned(),
+        toxiproxy: injector.map(|injector| local_url(injector.admin_address())).unwrap_or_default(),
+        kafka: shared.direct_bootstrap.clone(),
     };
     let producers = ProducerFacts {
-        bootstrap: bootstrap.to_owned(),
+        bootstrap: shared.bootstrap.clone(),
         address_map: environment.address_map.clone(),
         request_timeout_ms: environment.answer_timeout_ms(Profile::Java),
         socket_timeout_ms: environment.answer_timeout_ms(Profile::Librdkafka),

@@ -9,7 +9,7 @@ pub fn facteur(arguments: &[&str]) -> Output {
         if name.starts_with("KAFKA_")
             || name.starts_with("FACTEUR_")
             || name.starts_with("LC_")
-            || name == "LANG"
+            || ["LANG", "TOXIPROXY_URL"].contains(&name.as_str())
         {
             command.env_remove(name);
         }

@@ -11,6 +11,17 @@ use crate::lab::runner::checkpoint::Stop;
 use crate::lab::runner::target::LabTarget;
 use crate::lab::running::{LabSettings, RunningLab};
 
+/// A lab on free ports, for this machine alone.
+pub fn settings() -> LabSettings {
+    LabSettings {
+        java_port: 0,
+        librdkafka_port: 0,
+        kafka_ports: vec![0],
+        injector: Some(InjectorSettings { admin_port: 0, proxy_port: 0, seed: None }),
+        ..LabSettings::default()
+    }
+}
+
 /// A lab that ends with its owner.
 #[derive(Debug)]
 pub struct OwnLab {
@@ -28,15 +39,19 @@ impl OwnLab {
     ///
     /// Dropping the future closes what was opened.
     pub async fn start(bootstrap: Option<String>, environment: ProducerEnvironment) -> Result<Self, Stop> {
-        let settings = LabSettings {
-            java_port: 0,
-            librdkafka_port: 0,
-            kafka_ports: vec![0],
-            injector: Some(InjectorSettings { admin_port: 0, proxy_port: 0, seed: None }),
-            bootstrap,
-            environment,
-            ..LabSettings::default()
-        };
+        Self::start_with(LabSettings { bootstrap, environment, ..settings() }).await
+    }
+
+    /// As [`Self::start`], with whatever else was changed in [`settings`].
+    ///
+    /// # Errors
+    ///
+    /// What stood in the way.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::start`].
+    pub async fn start_with(settings: LabSettings) -> Result<Self, Stop> {
         let started = RunningLab::start(settings).await;
         let mut running =
             started.map_err(|error| Stop::new(format!("a lab of its own did not start: {error}")))?;
