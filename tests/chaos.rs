@@ -14,6 +14,8 @@
 
 #[path = "chaos/admin.rs"]
 mod admin;
+#[path = "chaos/brokers.rs"]
+mod brokers;
 #[path = "chaos/support.rs"]
 mod support;
 #[path = "chaos/toxics.rs"]

@@ -15,6 +15,8 @@
 mod contract;
 #[path = "lab/errors.rs"]
 mod errors;
+#[path = "lab/injector.rs"]
+mod injector;
 #[path = "lab/limits.rs"]
 mod limits;
 #[path = "lab/log_routes.rs"]
