@@ -15,6 +15,8 @@
 mod administration;
 #[path = "commands/binary.rs"]
 mod binary;
+#[path = "commands/chaos_serve.rs"]
+mod chaos_serve;
 #[path = "commands/healthcheck.rs"]
 mod healthcheck;
 #[path = "commands/help.rs"]

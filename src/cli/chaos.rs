@@ -3,7 +3,7 @@
 //! **Why its own verbs.** The course uses `curl` and JSON; a student who wants to lose one answer should type
 //! `drop-response`. The verbs and short flags are those of `toxiproxy-cli` where it has them, and every verb works against
 //! a real Toxiproxy, but for the faults that know Kafka. Neighbours: [`admin`] asks, [`show`] prints, [`test_all`] tries
-//! every fault. Not here: the injector, which is [`crate::chaos`].
+//! every fault, [`chaos_serve`] runs an injector. Not here: the injector itself, which is [`crate::chaos`].
 
 mod admin;
 mod attribute;
@@ -19,6 +19,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::chaos::admin::{Admin, ToxicSpec};
+use crate::cli::chaos_serve;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 
@@ -48,6 +49,8 @@ pub struct ChaosArguments {
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
 enum Action {
+    /// Runs the fault injector alone, until a signal comes.
+    Serve(chaos_serve::ChaosServeArguments),
     /// Lists the proxies.
     #[command(visible_alias = "ls")]
     List,
@@ -243,6 +246,7 @@ pub async fn run(arguments: ChaosArguments) -> Result<Exit, Failure> {
     let admin = Admin::new(&arguments.url, Duration::from_millis(arguments.timeout_ms));
     let is_json = arguments.json;
     match arguments.action {
+        Action::Serve(wanted) => return Box::pin(chaos_serve::run(wanted, is_json)).await,
         Action::List => print(is_json, &admin.proxies().await?, show::proxies)?,
         Action::Inspect { proxy } => print(is_json, &admin.proxy(&proxy).await?, show::proxy)?,
         Action::Create(wanted) => create(&admin, &wanted, is_json).await?,

@@ -8,6 +8,7 @@
 pub mod broker;
 pub mod broker_flags;
 pub mod chaos;
+pub mod chaos_serve;
 pub mod client;
 pub mod completions;
 pub mod connection;
