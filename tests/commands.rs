@@ -17,7 +17,11 @@ mod administration;
 mod binary;
 #[path = "commands/chaos_serve.rs"]
 mod chaos_serve;
+#[path = "commands/config.rs"]
+mod config;
 #[path = "commands/healthcheck.rs"]
 mod healthcheck;
 #[path = "commands/help.rs"]
 mod help;
+#[path = "commands/trace.rs"]
+mod trace;

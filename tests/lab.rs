@@ -11,6 +11,8 @@
     reason = "tests: a panic is the report, and tasks end with the test"
 )]
 
+#[path = "lab/config_route.rs"]
+mod config_route;
 #[path = "lab/contract.rs"]
 mod contract;
 #[path = "lab/errors.rs"]

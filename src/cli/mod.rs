@@ -11,6 +11,7 @@ pub mod chaos;
 pub mod chaos_serve;
 pub mod client;
 pub mod completions;
+pub mod config;
 pub mod connection;
 pub mod consume;
 pub mod doctor;
@@ -28,8 +29,10 @@ pub mod produce_settings;
 pub mod produce_tally;
 pub mod reader_language;
 pub mod serve;
+pub mod settings_arguments;
 pub mod signals;
 pub mod topics;
+pub mod trace;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -79,6 +82,10 @@ enum Command {
     Lab(lab::LabArguments),
     /// The key experiment: a lost acknowledgement stores a plain record twice, an idempotent one once.
     Validate(validate::ValidateArguments),
+    /// Tells the story of one send, attempt by attempt, from a running lab.
+    Trace(trace::TraceArguments),
+    /// Prints a producer's settings and who said them; explains one; checks a file of them.
+    Config(config::ConfigArguments),
     /// Prints made-up bank transactions, one JSON object a line: the same ones for the same seed.
     GenerateTransactions(generate_transactions::GenerateArguments),
     /// Asks an HTTP address whether it is well; for container health checks.
@@ -140,6 +147,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Chaos(arguments)) => Box::pin(chaos::run(arguments)).await,
         Some(Command::Lab(arguments)) => Box::pin(lab::run(arguments)).await,
         Some(Command::Validate(arguments)) => Box::pin(validate::run(arguments)).await,
+        Some(Command::Trace(arguments)) => trace::run(arguments).await,
+        Some(Command::Config(arguments)) => config::run(&arguments),
         Some(Command::GenerateTransactions(arguments)) => generate_transactions::run(&arguments),
         Some(Command::Healthcheck(arguments)) => healthcheck::run(arguments).await,
         Some(Command::Completions(arguments)) => completions::run(&arguments),

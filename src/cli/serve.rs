@@ -13,9 +13,10 @@ use crate::cli::broker_flags::BrokerFlags;
 use crate::cli::client::{Client, parse_bootstrap};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
+use crate::cli::settings_arguments::SettingsArguments;
 use crate::cli::signals::Signals;
 use crate::lab::clock;
-use crate::lab::environment::{ProducerEnvironment, port_of_aspnetcore_urls};
+use crate::lab::environment::port_of_aspnetcore_urls;
 use crate::lab::injector::InjectorSettings;
 use crate::lab::profile::Profile;
 use crate::lab::running::{LabSettings, RunningLab, StartError, StopReport};
@@ -71,6 +72,9 @@ pub struct ServeArguments {
     pub max_calls: u16,
     #[command(flatten)]
     behaviour: BrokerFlags,
+    /// Settings of the producers.
+    #[command(flatten)]
+    pub settings: SettingsArguments,
     /// Print the addresses as one line of JSON.
     #[arg(long)]
     pub json: bool,
@@ -145,7 +149,7 @@ pub async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
 
 fn settings(arguments: &ServeArguments) -> Result<LabSettings, Failure> {
     let lookup = |name: &str| std::env::var(name).ok();
-    let environment = ProducerEnvironment::read(lookup).map_err(|error| Failure::usage(error.to_string()))?;
+    let environment = arguments.settings.environment()?;
     let bootstrap = arguments.bootstrap_server.clone().filter(|text| !text.trim().is_empty());
     if let Some(bootstrap) = &bootstrap {
         parse_bootstrap(bootstrap)?;

@@ -19,6 +19,7 @@ mod nearest;
 pub mod not_honoured;
 mod properties_file;
 pub mod setting;
+pub mod settings_text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -189,6 +189,7 @@ pub fn api() -> Api {
         .routes(routes!(routes::topics::describe))
         .routes(routes!(routes::topics::records))
         .routes(routes!(routes::partition::partition))
+        .routes(routes!(routes::config::config))
         .routes(routes!(routes::problems::page))
         .routes(routes!(routes::docs::document))
         .routes(routes!(routes::docs::page));

@@ -5,14 +5,18 @@
 //! expected. Neighbours: `cli::serve` reads it, [`crate::lab::producers`] turns it into producer settings. Not here:
 //! ports and addresses, which are flags with variables of their own in `cli::serve`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::config::Acks;
 use crate::lab::profile::Profile;
+use crate::lab::settings_layers::{Layers, Source};
 
 /// A variable that does not say what it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentError {
+    /// Who said it.
+    pub source: Source,
     /// Its name.
     pub variable: &'static str,
     /// Its value.
@@ -23,8 +27,8 @@ pub struct EnvironmentError {
 
 impl fmt::Display for EnvironmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { variable, value, expected } = self;
-        write!(f, "environment variable {variable} is {value:?}; expected {expected}. Correct it or unset it")
+        let Self { source, variable, value, expected } = self;
+        write!(f, "{source} {variable} is {value:?}; expected {expected}. Correct it or unset it")
     }
 }
 
@@ -53,6 +57,8 @@ pub struct ProducerEnvironment {
     pub acks_plain: Acks,
     /// `KAFKA_ADDRESS_MAP`: `from=to` pairs for dialling advertised addresses.
     pub address_map: Option<String>,
+    /// Who said those that are not at their default.
+    pub sources: BTreeMap<&'static str, Source>,
 }
 
 impl Default for ProducerEnvironment {
@@ -68,6 +74,7 @@ impl Default for ProducerEnvironment {
             max_block_ms: 10_000,
             acks_plain: Acks::Leader,
             address_map: None,
+            sources: BTreeMap::new(),
         }
     }
 }
@@ -92,16 +99,42 @@ impl ProducerEnvironment {
             max_block_ms: number("KAFKA_MAX_BLOCK_MS", standard.max_block_ms)?,
             acks_plain: acks("KAFKA_ACKS_PLAIN", lookup("KAFKA_ACKS_PLAIN"))?,
             address_map: lookup("KAFKA_ADDRESS_MAP").filter(|text| !text.trim().is_empty()),
+            sources: BTreeMap::new(),
         };
         let least = environment.linger_ms.saturating_add(environment.request_timeout_ms);
         if environment.delivery_timeout_ms < least {
             return Err(EnvironmentError {
+                source: Source::Environment,
                 variable: "KAFKA_DELIVERY_TIMEOUT_MS",
                 value: environment.delivery_timeout_ms.to_string(),
                 expected: format!("at least KAFKA_LINGER_MS + KAFKA_REQUEST_TIMEOUT_MS = {least}"),
             });
         }
         Ok(environment)
+    }
+
+    /// As [`Self::read`], from flags, the environment and a file, and remembers who said what.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], with the layer.
+    pub fn read_layers(
+        layers: &Layers,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, EnvironmentError> {
+        let find = |name: &str| layers.find(name, &environment);
+        let source = |name: &str| find(name).map(|(_, source)| source);
+        let read = Self::read(|name| find(name).map(|(value, _)| value)).map_err(|error| EnvironmentError {
+            source: source(error.variable).unwrap_or(Source::Environment),
+            ..error
+        });
+        let said = VARIABLES.iter().filter_map(|name| Some((*name, source(name)?)));
+        Ok(Self { sources: said.collect(), ..read? })
+    }
+
+    /// Who said a variable; none if it is at its default.
+    pub fn source(&self, variable: &str) -> Option<&Source> {
+        self.sources.get(variable)
     }
 
     /// How long a client of this profile waits for a broker's answer. librdkafka allows a socket timeout beyond the
@@ -125,6 +158,7 @@ pub fn port_of_aspnetcore_urls(value: &str) -> Result<u16, EnvironmentError> {
     let first = value.split(';').next().unwrap_or("").trim().trim_end_matches('/');
     let port = first.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     port.ok_or_else(|| EnvironmentError {
+        source: Source::Environment,
         variable: "ASPNETCORE_URLS",
         value: value.to_owned(),
         expected: "a URL with a port, such as http://+:8080".to_owned(),
@@ -137,7 +171,7 @@ fn number(variable: &'static str, value: Option<String>, default: u64) -> Result
         Ok(number) if number <= LARGEST_NUMBER => Ok(number),
         Ok(_) | Err(_) => {
             let expected = format!("a whole number from 0 to {LARGEST_NUMBER}");
-            Err(EnvironmentError { variable, value, expected })
+            Err(EnvironmentError { source: Source::Environment, variable, value, expected })
         }
     }
 }
@@ -145,6 +179,7 @@ fn number(variable: &'static str, value: Option<String>, default: u64) -> Result
 fn acks(variable: &'static str, value: Option<String>) -> Result<Acks, EnvironmentError> {
     let Some(value) = value else { return Ok(Acks::Leader) };
     parse_acks(value.trim()).ok_or_else(|| EnvironmentError {
+        source: Source::Environment,
         variable,
         value,
         expected: "0, 1 or all".to_owned(),
@@ -169,6 +204,20 @@ pub const fn acks_name(acks: Acks) -> &'static str {
         Acks::All => "all",
     }
 }
+
+/// The variables that are read here.
+pub const VARIABLES: &[&str] = &[
+    "KAFKA_REQUEST_TIMEOUT_MS",
+    "KAFKA_SOCKET_TIMEOUT_MS",
+    "KAFKA_DELIVERY_TIMEOUT_MS",
+    "KAFKA_RETRY_BACKOFF_MS",
+    "KAFKA_RETRIES",
+    "KAFKA_LINGER_MS",
+    "KAFKA_BUFFER_MEMORY",
+    "KAFKA_MAX_BLOCK_MS",
+    "KAFKA_ACKS_PLAIN",
+    "KAFKA_ADDRESS_MAP",
+];
 
 /// Java's properties are 32-bit; a larger number is a typing error.
 const LARGEST_NUMBER: u64 = 2_147_483_647;

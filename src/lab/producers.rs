@@ -13,6 +13,7 @@ use crate::cli::client::Client;
 use crate::config::{Acks, ProducerConfig};
 use crate::error::{Error, ErrorCode};
 use crate::lab::clock;
+use crate::lab::effective_settings::{EffectiveSetting, effective_settings};
 use crate::lab::environment::{ProducerEnvironment, acks_name};
 use crate::lab::profile::{Mode, Profile};
 use crate::lab::send_parameters::PartitionerName;
@@ -106,6 +107,16 @@ impl Producers {
         });
         made.push((variant, Arc::clone(&producer)));
         Ok(producer)
+    }
+
+    /// The settings of the producer that a mode has when the call says nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
+    pub fn effective(&self, mode: Mode) -> Result<Vec<EffectiveSetting>, Error> {
+        let config = ProducerConfig::from_properties(self.properties(self.standard(mode)))?;
+        Ok(effective_settings(&config, &self.environment, self.profile))
     }
 
     /// Forgets a producer that had to give up, so that the next call makes a new one.

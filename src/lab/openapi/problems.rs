@@ -137,6 +137,16 @@ impl IntoResponses for QueryProblems {
     }
 }
 
+/// The problems of a route that takes no parameter.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionalQueryProblems;
+
+impl IntoResponses for OptionalQueryProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses_of(&[ProblemKind::InvalidParameter, ProblemKind::InvalidQuery])
+    }
+}
+
 /// The problems of `GET /api/v1/topics`.
 #[derive(Debug, Clone, Copy)]
 pub struct TopicsProblems;
