@@ -23,10 +23,12 @@ pub mod lab;
 pub mod lab_target;
 pub mod message_format;
 pub mod output;
+pub mod partition;
 pub mod produce;
 pub mod produce_input;
 pub mod produce_settings;
 pub mod produce_tally;
+pub mod producers;
 pub mod reader_language;
 pub mod serve;
 pub mod settings_arguments;
@@ -76,6 +78,10 @@ enum Command {
     Topics(topics::TopicsArguments),
     /// Looks at everything that a lab needs, and says what to do about what is wrong.
     Doctor(doctor::DoctorArguments),
+    /// Shows which producers a partition remembers: the broker's half of idempotence.
+    Producers(producers::ProducersArguments),
+    /// Shows which partition keys go to, under each client's hash.
+    Partition(partition::PartitionArguments),
     /// Drives a fault injector, ours or any Toxiproxy.
     Chaos(chaos::ChaosArguments),
     /// Takes the course's labs, guided or unattended.
@@ -144,6 +150,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Consume(arguments)) => consume::run(arguments).await,
         Some(Command::Topics(arguments)) => topics::run(arguments).await,
         Some(Command::Doctor(arguments)) => Box::pin(doctor::run(arguments)).await,
+        Some(Command::Producers(arguments)) => producers::run(arguments).await,
+        Some(Command::Partition(arguments)) => partition::run(&arguments),
         Some(Command::Chaos(arguments)) => Box::pin(chaos::run(arguments)).await,
         Some(Command::Lab(arguments)) => Box::pin(lab::run(arguments)).await,
         Some(Command::Validate(arguments)) => Box::pin(validate::run(arguments)).await,

@@ -6,6 +6,8 @@
 
 use serde_json::Value;
 
+use crate::cli::output;
+
 /// A table of all proxies.
 pub(crate) fn proxies(proxies: &Value) -> Vec<String> {
     let all: Vec<&Value> = proxies.as_object().map(|all| all.values().collect()).unwrap_or_default();
@@ -14,9 +16,9 @@ pub(crate) fn proxies(proxies: &Value) -> Vec<String> {
             "no proxies; `facteur chaos create NAME -l HOST:PORT -u HOST:PORT` makes one".to_owned(),
         ];
     }
-    let heads = ["Name", "Listen", "Upstream", "Enabled", "Toxics"].map(str::to_owned);
+    let heads = ["Name", "Listen", "Upstream", "Enabled", "Toxics"].map(str::to_owned).to_vec();
     let rows = all.iter().map(|proxy| {
-        [
+        vec![
             text(proxy, "name"),
             text(proxy, "listen"),
             text(proxy, "upstream"),
@@ -24,7 +26,7 @@ pub(crate) fn proxies(proxies: &Value) -> Vec<String> {
             proxy.get("toxics").and_then(Value::as_array).map_or(0, Vec::len).to_string(),
         ]
     });
-    table(std::iter::once(heads).chain(rows).collect())
+    output::table(std::iter::once(heads).chain(rows).collect())
 }
 
 /// One proxy and its toxics.
@@ -62,22 +64,6 @@ pub(crate) fn toxic(toxic: &Value) -> String {
         text(toxic, "type"),
         text(toxic, "stream")
     )
-}
-
-/// Columns side by side, two blanks between them.
-pub(crate) fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> Vec<String> {
-    let mut widths = [0; COLUMNS];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    rows.into_iter()
-        .map(|row| {
-            let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        })
-        .collect()
 }
 
 /// Whether the proxy listens; servers that do not say so do.

@@ -113,16 +113,16 @@ fn report(admin: &Admin, rows: &[Row], is_json: bool) -> Result<Exit, Failure> {
     if is_json {
         output::json_line(&json!({"url": admin.url(), "ok": failed == 0, "faults": rows}))?;
     } else {
-        let heads = ["Fault", "Expected", "Seen", "Result"].map(str::to_owned);
+        let heads = ["Fault", "Expected", "Seen", "Result"].map(str::to_owned).to_vec();
         let lines = rows.iter().map(|row| {
             let result = match row.ok {
                 Some(true) => "ok",
                 Some(false) => "FAILED",
                 None => "-",
             };
-            [row.fault.to_owned(), row.expected.to_owned(), row.seen.clone(), result.to_owned()]
+            vec![row.fault.to_owned(), row.expected.to_owned(), row.seen.clone(), result.to_owned()]
         });
-        for line in show::table(std::iter::once(heads).chain(lines).collect()) {
+        for line in output::table(std::iter::once(heads).chain(lines).collect()) {
             output::line(&line)?;
         }
         let tried = rows.len().saturating_sub(missing);
