@@ -11,12 +11,16 @@
     reason = "tests: a panic is the report, and tasks end with the test"
 )]
 
+#[path = "lab/breaker.rs"]
+mod breaker;
 #[path = "lab/config_route.rs"]
 mod config_route;
 #[path = "lab/contract.rs"]
 mod contract;
 #[path = "lab/errors.rs"]
 mod errors;
+#[path = "lab/idempotency.rs"]
+mod idempotency;
 #[path = "lab/injector.rs"]
 mod injector;
 #[path = "lab/limits.rs"]

@@ -15,6 +15,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::cli::settings_arguments::SettingsArguments;
 use crate::cli::signals::Signals;
+use crate::lab::breaker::BreakerSettings;
 use crate::lab::clock;
 use crate::lab::environment::port_of_aspnetcore_urls;
 use crate::lab::injector::InjectorSettings;
@@ -75,6 +76,15 @@ pub struct ServeArguments {
     /// Settings of the producers.
     #[command(flatten)]
     pub settings: SettingsArguments,
+    /// Refuse calls for a while (503) after several failures in a row: theory 4.2's circuit breaker.
+    #[arg(long, env = "FACTEUR_BREAKER")]
+    pub breaker: bool,
+    /// Failures in a row that open the circuit.
+    #[arg(long, env = "FACTEUR_BREAKER_THRESHOLD", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub breaker_threshold: u32,
+    /// Milliseconds that the circuit stays open before one call may try.
+    #[arg(long, env = "FACTEUR_BREAKER_COOL_DOWN_MS", default_value_t = 60_000, value_name = "MS")]
+    pub breaker_cool_down_ms: u64,
     /// Print the addresses as one line of JSON.
     #[arg(long)]
     pub json: bool,
@@ -178,6 +188,10 @@ fn settings(arguments: &ServeArguments) -> Result<LabSettings, Failure> {
         default_topic: arguments.topic.clone(),
         environment,
         most_calls: usize::from(arguments.max_calls.max(1)),
+        breaker: arguments.breaker.then(|| BreakerSettings {
+            threshold: arguments.breaker_threshold,
+            cool_down: Duration::from_millis(arguments.breaker_cool_down_ms),
+        }),
         ..LabSettings::default()
     })
 }

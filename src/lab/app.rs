@@ -27,6 +27,7 @@
 //! What every call has in common (the guard's problems, `X-Request-Id`, `Accept-Language`) is added to the document by
 //! itself. `tests/lab/openapi.rs` finds a route without an annotation, and an annotation that is not served.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,8 +39,10 @@ use utoipa_axum::routes;
 
 use crate::broker::BrokerHandle;
 use crate::chaos::Injector;
+use crate::lab::breaker::Breaker;
 use crate::lab::dto::ProbeCheck;
 use crate::lab::guard;
+use crate::lab::idempotency::{IdempotencyStore, TTL};
 use crate::lab::metrics::{self, Metrics};
 use crate::lab::openapi::{self, Api, alias};
 use crate::lab::producers::Producers;
@@ -77,10 +80,13 @@ pub struct Shared {
     pub direct_bootstrap: String,
     /// Kafka as the producers reach it.
     pub bootstrap: String,
+    /// Answers of calls with an `Idempotency-Key`.
+    pub idempotency: Arc<IdempotencyStore>,
     /// What is counted.
     pub metrics: Metrics,
     /// The course's labs.
     pub labs: Desk,
+    breakers: BTreeMap<Profile, Breaker>,
     is_draining: AtomicBool,
     readiness: Mutex<Vec<ProbeCheck>>,
 }
@@ -113,11 +119,20 @@ impl Shared {
             injector: kafka.injector,
             direct_bootstrap: kafka.direct_bootstrap,
             bootstrap: kafka.bootstrap,
+            idempotency: Arc::new(IdempotencyStore::new(settings.idempotency_capacity, TTL)),
             metrics: Metrics::new(),
             labs: Desk::default(),
+            breakers: settings.breaker.map_or_else(BTreeMap::new, |breaker| {
+                [Profile::Java, Profile::Librdkafka].map(|profile| (profile, Breaker::new(breaker))).into()
+            }),
             is_draining: AtomicBool::new(false),
             readiness: Mutex::default(),
         }
+    }
+
+    /// The circuit breaker of a profile, if the lab has one.
+    pub fn breaker(&self, profile: Profile) -> Option<&Breaker> {
+        self.breakers.get(&profile)
     }
 
     /// Whether the lab is stopping.

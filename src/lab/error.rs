@@ -72,6 +72,8 @@ pub struct Problem {
     #[schema(nullable = false)]
     allowed: Option<Vec<String>>,
     #[serde(skip)]
+    retry_after: Option<u32>,
+    #[serde(skip)]
     kind: ProblemKind,
     #[serde(skip)]
     language: Language,
@@ -93,6 +95,7 @@ impl Problem {
             trace_id: None,
             parameter: None,
             allowed: None,
+            retry_after: kind.retry_after_seconds(),
             kind,
             language,
         }
@@ -157,6 +160,19 @@ impl Problem {
         self
     }
 
+    /// Whether a copy may be in the log.
+    pub const fn is_possibly_written(&self) -> bool {
+        self.possibly_written
+    }
+
+    /// Says for how long it is not worth trying again: the next whole second, and at least one.
+    #[must_use]
+    pub fn retry_after(mut self, wait: std::time::Duration) -> Self {
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
+        self.retry_after = Some(seconds.saturating_add(u32::from(wait.subsec_nanos() > 0)).max(1));
+        self
+    }
+
     /// Gives a problem on its way out the ids that its route did not know; other answers pass as they are.
     pub fn complete(mut response: Response, request_id: &str, trace_id: &str) -> Response {
         let Some(mut problem) = response.extensions_mut().remove::<Self>() else { return response };
@@ -177,7 +193,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (kind, language) = (self.kind, self.language);
+        let (kind, language, retry_after) = (self.kind, self.language, self.retry_after);
         let mut response = (kind.status(), Json(&self)).into_response();
         // For `complete`, which knows the ids of every call.
         response.extensions_mut().insert(self);
@@ -185,7 +201,7 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = kind.retry_after_seconds() {
+        if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

@@ -3,13 +3,14 @@
 //! **Why it exists.** A course about producers needs something that `curl` can talk to; its every line must work
 //! unchanged against us, and tell the truth where the originals did not (spec `lab.md` 1.1-1.6, D-57 to D-59, D-64).
 //! Neighbours: `cli` starts it, [`crate::producer`] does the work, [`crate::broker`] is the default cluster.
-//! Not here: the web page, `Idempotency-Key`; the fault injector itself, which is [`crate::chaos`].
+//! Not here: the web page; the fault injector itself, which is [`crate::chaos`].
 //!
 //! Reading order: [`running`] starts everything, [`server`] accepts connections, [`app`] routes a call, `routes/send`
 //! is the heart, [`dto`] and [`error`] are the shapes that leave.
 
 pub mod app;
 pub mod asked;
+pub mod breaker;
 pub mod busy_port;
 pub mod clock;
 pub mod dto;
@@ -18,6 +19,7 @@ pub mod embedded;
 pub mod environment;
 pub mod error;
 pub mod guard;
+pub mod idempotency;
 pub mod injector;
 pub mod language;
 pub mod metrics;

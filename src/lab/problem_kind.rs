@@ -21,6 +21,11 @@ pub enum ProblemKind {
     BufferFull,
     NotReady,
     Overloaded,
+    CircuitOpen,
+    CallTimeout,
+    InvalidIdempotencyKey,
+    IdempotencyKeyInUse,
+    IdempotencyKeyReused,
     StatusStoreFull,
     Draining,
     DeliveryTimeout,
@@ -145,6 +150,56 @@ const TABLE: &[Row] = {
             (
                 "Wait as long as Retry-After says and send again; nothing was written.",
                 "Attendez le délai de Retry-After et renvoyez ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::CircuitOpen,
+            "circuit-open",
+            S::SERVICE_UNAVAILABLE,
+            ("The circuit breaker is open", "Le disjoncteur est ouvert"),
+            (
+                "Kafka failed several times in a row; wait as long as Retry-After says and send again. Nothing was written.",
+                "Kafka a échoué plusieurs fois de suite ; attendez le délai de Retry-After et renvoyez. Rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::CallTimeout,
+            "call-timeout",
+            S::GATEWAY_TIMEOUT,
+            ("The call took too long", "L'appel a duré trop longtemps"),
+            (
+                "An accepted record goes on its way all the same: look in the topic for the eventId before you send it again.",
+                "Un enregistrement accepté poursuit sa route : cherchez l'eventId dans le topic avant de renvoyer.",
+            ),
+        ),
+        row(
+            K::InvalidIdempotencyKey,
+            "invalid-idempotency-key",
+            S::BAD_REQUEST,
+            ("The Idempotency-Key cannot be used", "L'Idempotency-Key est inutilisable"),
+            (
+                "Use a new UUID, say, for each event, and repeat it with each repetition; nothing was written.",
+                "Prenez par exemple un UUID neuf pour chaque événement, et répétez-le à chaque répétition ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::IdempotencyKeyInUse,
+            "idempotency-key-in-use",
+            S::CONFLICT,
+            ("The first call with this key is still running", "Le premier appel avec cette clé est en cours"),
+            (
+                "Wait as long as Retry-After says and repeat the call: it is answered with the first one's result.",
+                "Attendez le délai de Retry-After et répétez l'appel : il recevra le résultat du premier.",
+            ),
+        ),
+        row(
+            K::IdempotencyKeyReused,
+            "idempotency-key-reused",
+            S::UNPROCESSABLE_ENTITY,
+            ("The key belongs to another call", "La clé appartient à un autre appel"),
+            (
+                "Repeat the first call with the same parameters, or take a new key for a new event; nothing was written by this call.",
+                "Répétez le premier appel avec les mêmes paramètres, ou prenez une clé neuve pour un nouvel événement ; cet appel n'a rien écrit.",
             ),
         ),
         row(
@@ -382,13 +437,19 @@ impl ProblemKind {
     /// Seconds for `Retry-After`, where waiting helps.
     pub const fn retry_after_seconds(self) -> Option<u32> {
         match self {
-            Self::BufferFull | Self::Overloaded | Self::StatusStoreFull => Some(1),
+            Self::BufferFull | Self::Overloaded | Self::StatusStoreFull | Self::IdempotencyKeyInUse => {
+                Some(1)
+            }
             Self::NotReady | Self::Draining | Self::LabRunning => Some(5),
+            Self::CircuitOpen => Some(60),
             Self::MissingParameter
             | Self::InvalidParameter
             | Self::InvalidQuery
             | Self::UnknownTopic
             | Self::RecordTooLarge
+            | Self::CallTimeout
+            | Self::InvalidIdempotencyKey
+            | Self::IdempotencyKeyReused
             | Self::DeliveryTimeout
             | Self::DeliveryUnknown
             | Self::BrokerRejected
@@ -431,6 +492,12 @@ mod tests {
             ProblemKind::BufferFull,
             ProblemKind::NotReady,
             ProblemKind::Overloaded,
+            ProblemKind::CircuitOpen,
+            ProblemKind::CallTimeout,
+            ProblemKind::InvalidIdempotencyKey,
+            ProblemKind::IdempotencyKeyInUse,
+            ProblemKind::IdempotencyKeyReused,
+            ProblemKind::LabRunning,
             ProblemKind::StatusStoreFull,
             ProblemKind::Draining,
             ProblemKind::DeliveryTimeout,

@@ -17,10 +17,12 @@ use tokio::task::JoinHandle;
 use crate::chaos::Injector;
 use crate::error::Error;
 use crate::lab::app::{Facade, Kafka, Shared, router};
+use crate::lab::breaker::BreakerSettings;
 use crate::lab::busy_port;
 use crate::lab::dto::ProbeCheck;
 use crate::lab::embedded::{BrokerBehaviour, EmbeddedBroker, EmbeddedSettings};
 use crate::lab::environment::ProducerEnvironment;
+use crate::lab::idempotency;
 use crate::lab::injector::{InjectorSettings, LabInjector};
 use crate::lab::producers::Producers;
 use crate::lab::profile::{Mode, Profile};
@@ -63,6 +65,12 @@ pub struct LabSettings {
     pub most_calls: usize,
     /// Status entries (D-64).
     pub status_capacity: usize,
+    /// Calls with an `Idempotency-Key` that are remembered.
+    pub idempotency_capacity: usize,
+    /// The circuit breaker, if there is to be one.
+    pub breaker: Option<BreakerSettings>,
+    /// The longest time that a call may take; `None` is what the producers' time limits add up to.
+    pub call_timeout: Option<Duration>,
     /// Time for a request's head to arrive.
     pub header_timeout: Duration,
     /// Events of the time line.
@@ -86,6 +94,9 @@ impl Default for LabSettings {
             environment: ProducerEnvironment::default(),
             most_calls: 1024,
             status_capacity: CAPACITY,
+            idempotency_capacity: idempotency::CAPACITY,
+            breaker: None,
+            call_timeout: None,
             header_timeout: HEADER_TIMEOUT,
             timeline_capacity: timeline::CAPACITY,
         }

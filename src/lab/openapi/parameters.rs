@@ -9,6 +9,7 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
+use crate::lab::idempotency::LONGEST_KEY;
 use crate::lab::send_parameters::{
     BOOLEANS, LONGEST_EVENT_ID_BYTES, LONGEST_TIMEOUT_MS, MODES, PARTITIONERS, SEND_MODES,
 };
@@ -86,7 +87,19 @@ impl IntoParams for SendHeaders {
             .schema_type(Type::String)
             .examples(["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"])
             .build();
-        vec![header("traceparent", trace, "W3C trace context; goes into the record's headers.")]
+        let key = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(LONGEST_KEY))
+            .pattern(Some(r#"^[!#-\[\]-~]+$"#))
+            .examples(["8e03978e-40d5-43e8-bc93-6894a57f9324"])
+            .build();
+        let about_key = "The same key again, with the same parameters, is answered with the first call's answer \
+                         (`Idempotent-Replayed: true`) and writes nothing; kept in memory for an hour. Quotes around it are taken off.";
+        vec![
+            header("Idempotency-Key", key, about_key),
+            header("traceparent", trace, "W3C trace context; goes into the record's headers."),
+        ]
     }
 }
 

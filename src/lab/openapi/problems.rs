@@ -25,6 +25,7 @@ pub const ALWAYS: &[ProblemKind] = &[
     ProblemKind::BodyTooLarge,
     ProblemKind::UriTooLong,
     ProblemKind::UnsupportedEncoding,
+    ProblemKind::CallTimeout,
     ProblemKind::Internal,
 ];
 
@@ -95,6 +96,10 @@ impl IntoResponses for SendProblems {
             ProblemKind::BufferFull,
             ProblemKind::NotReady,
             ProblemKind::Overloaded,
+            ProblemKind::CircuitOpen,
+            ProblemKind::InvalidIdempotencyKey,
+            ProblemKind::IdempotencyKeyInUse,
+            ProblemKind::IdempotencyKeyReused,
             ProblemKind::StatusStoreFull,
             ProblemKind::Draining,
             ProblemKind::DeliveryTimeout,

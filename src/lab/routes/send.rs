@@ -4,8 +4,11 @@
 //! draining, when there are too many calls, for a wrong parameter, an unknown topic, a partition that is not there, a
 //! status store full of pending requests. After acceptance nothing is taken back: when the caller leaves or `timeoutMs`
 //! is over, the record goes on and its status can be asked for (F11, F12). The same `eventId` twice is two records
-//! (D-57). `timeoutMs` bounds the whole call, from its arrival on. Neighbours: [`crate::lab::send_parameters`], [`crate::lab::producers`], [`crate::lab::status_store`].
-//! Not here: `Idempotency-Key`.
+//! (D-57), unless the caller gives an `Idempotency-Key`. `timeoutMs` bounds the whole call, from its arrival on.
+//! Neighbours: [`crate::lab::send_parameters`], [`crate::lab::producers`], [`crate::lab::status_store`]; [`once`] is the
+//! call with an `Idempotency-Key`. Not here: what a circuit breaker decides.
+
+mod once;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,9 +17,11 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::lab::app::Facade;
+use crate::lab::breaker::Pass;
 use crate::lab::clock;
 use crate::lab::dto::{AcceptedAnswer, RecordValue, SendAnswer};
 use crate::lab::error::{Problem, is_fatal_error};
@@ -28,7 +33,7 @@ use crate::lab::problem_kind::ProblemKind;
 use crate::lab::producers::{Variant, VariantProducer};
 use crate::lab::profile::Mode;
 use crate::lab::send_parameters::{SendMode, SendParameters};
-use crate::lab::status_store::{Progress, Reservation, SharedDelivery};
+use crate::lab::status_store::{Outcome, Progress, Reservation, SharedDelivery};
 use crate::lab::tasks;
 use crate::lab::timeline::{CallLog, CallStep, Settled};
 use crate::lab::trace_context::TraceContext;
@@ -61,7 +66,7 @@ pub async fn send(
         arrived: clock::now(),
         log: OnceLock::new(),
     };
-    let response = match call.answer(query.as_deref().unwrap_or("")).await {
+    let response = match call.answer(query.as_deref().unwrap_or(""), &headers).await {
         Ok(response) => response,
         Err(problem) => problem.trace_id(call.trace.trace_id()).into_response(),
     };
@@ -80,26 +85,34 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    async fn answer(&self, query: &str) -> Result<Response, Box<Problem>> {
-        let shared = &self.facade.shared;
-        let parameters = SendParameters::parse(query, &shared.default_topic, self.language)?;
+    async fn answer(&self, query: &str, headers: &HeaderMap) -> Result<Response, Box<Problem>> {
+        let parameters = SendParameters::parse(query, &self.facade.shared.default_topic, self.language)?;
         self.begin_log(&parameters);
+        match self.key(headers)? {
+            Some(key) => self.once(&key, &parameters).await,
+            None => self.guarded(&parameters).await,
+        }
+    }
+
+    /// The call behind what refuses calls as such: the drain, the bound of calls, the circuit breaker.
+    async fn guarded(&self, parameters: &SendParameters) -> Result<Response, Box<Problem>> {
+        let shared = &self.facade.shared;
         if shared.is_draining() {
             let happened = self
                 .language
                 .pick("No new records are accepted.", "Plus aucun enregistrement n'est accepté.");
-            return Err(self.problem(ProblemKind::Draining, happened, &parameters));
+            return Err(self.problem(ProblemKind::Draining, happened, parameters));
         }
         let Ok(_permit) = Arc::clone(&shared.calls).try_acquire_owned() else {
             let happened = self
                 .language
                 .pick("All places for calls are taken.", "Toutes les places d'appel sont prises.");
-            return Err(self.problem(ProblemKind::Overloaded, happened, &parameters));
+            return Err(self.problem(ProblemKind::Overloaded, happened, parameters));
         };
-        let variant = self.variant(&parameters);
-        let producer =
-            self.facade.producers.get(variant).map_err(|error| self.failed(&error, &parameters))?;
-        let outcome = self.send(&parameters, &producer).await;
+        let pass = self.pass(parameters)?;
+        let variant = self.variant(parameters);
+        let producer = self.facade.producers.get(variant).map_err(|error| self.failed(&error, parameters))?;
+        let outcome = self.send(parameters, &producer, pass).await;
         if let Err(Failure::Producer(error)) = &outcome
             && is_fatal_error(error)
             && !shared.is_draining()
@@ -113,7 +126,19 @@ impl Call<'_> {
         }
         outcome.map_err(|failure| match failure {
             Failure::Problem(problem) => problem,
-            Failure::Producer(error) => self.failed(&error, &parameters),
+            Failure::Producer(error) => self.failed(&error, parameters),
+        })
+    }
+
+    /// Whether the circuit breaker lets the call pass, where there is one.
+    fn pass(&self, parameters: &SendParameters) -> Result<Option<Pass>, Box<Problem>> {
+        let Some(breaker) = self.facade.shared.breaker(self.facade.profile) else { return Ok(None) };
+        breaker.admit(clock::now()).map(Some).map_err(|wait| {
+            let happened = self.language.pick(
+                "Calls are refused until one of them has found Kafka well again.",
+                "Les appels sont refusés jusqu'à ce que l'un d'eux retrouve Kafka en état.",
+            );
+            Box::new(self.problem(ProblemKind::CircuitOpen, happened, parameters).retry_after(wait))
         })
     }
 
@@ -121,23 +146,19 @@ impl Call<'_> {
         &self,
         parameters: &SendParameters,
         producer: &VariantProducer,
+        pass: Option<Pass>,
     ) -> Result<Response, Failure> {
-        let topic = producer.topic(&parameters.topic);
-        let topic = self.before_acceptance(ProblemKind::NotReady, parameters, topic).await?;
-        let partition = self.partition(parameters, &topic)?;
-        // A call that may end with 202 needs its status entry before anything is written.
-        let reservation = match (parameters.send_mode, parameters.timeout) {
-            (SendMode::Sync, None) => None,
-            (SendMode::Async, _) | (SendMode::Sync, Some(_)) => Some(self.reserve(parameters)?),
+        let (delivery, reservation) = match self.prepare(parameters, producer).await {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                if let (Some(pass), Failure::Producer(error)) = (pass, &failure) {
+                    pass.tell(Some(error), clock::now());
+                }
+                return Err(failure);
+            }
         };
-        let delivery = self.accept(parameters, &topic, partition).await?;
-        self.note(CallStep::Accepted {
-            topic: delivery.topic().into(),
-            partition: delivery.partition(),
-            client_id: topic.producer().config().client_id.as_str().into(),
-            place: delivery.place(),
-        });
         let timer = OperationTimer::start(&self.facade.shared, self.facade.profile, parameters.mode);
+        let timer = Watch { timer, pass };
         match (parameters.send_mode, reservation) {
             (SendMode::Sync, None) => {
                 let outcome = delivery.await;
@@ -157,12 +178,36 @@ impl Call<'_> {
         }
     }
 
+    /// Everything up to acceptance.
+    async fn prepare(
+        &self,
+        parameters: &SendParameters,
+        producer: &VariantProducer,
+    ) -> Result<(Delivery, Option<Reservation>), Failure> {
+        let topic = producer.topic(&parameters.topic);
+        let topic = self.before_acceptance(ProblemKind::NotReady, parameters, topic).await?;
+        let partition = self.partition(parameters, &topic)?;
+        // A call that may end with 202 needs its status entry before anything is written.
+        let reservation = match (parameters.send_mode, parameters.timeout) {
+            (SendMode::Sync, None) => None,
+            (SendMode::Async, _) | (SendMode::Sync, Some(_)) => Some(self.reserve(parameters)?),
+        };
+        let delivery = self.accept(parameters, &topic, partition).await?;
+        self.note(CallStep::Accepted {
+            topic: delivery.topic().into(),
+            partition: delivery.partition(),
+            client_id: topic.producer().config().client_id.as_str().into(),
+            place: delivery.place(),
+        });
+        Ok((delivery, reservation))
+    }
+
     /// The outcome if it comes in time, else 202 and a status to ask for (F12, D-58).
     async fn answer_within(
         &self,
         timeout: Duration,
         parameters: &SendParameters,
-        (delivery, timer): (Delivery, OperationTimer),
+        (delivery, timer): (Delivery, Watch),
         reservation: Reservation,
     ) -> Result<Response, Failure> {
         let delivery = SharedDelivery::new(delivery);
@@ -322,7 +367,7 @@ impl Call<'_> {
     fn accepted(
         &self,
         parameters: &SendParameters,
-        (delivery, timer): (SharedDelivery, OperationTimer),
+        (delivery, timer): (SharedDelivery, Watch),
         reservation: Reservation,
     ) -> Response {
         let request_id = reservation.id().to_string();
@@ -338,7 +383,6 @@ impl Call<'_> {
                 log.note(CallStep::Settled(settled));
             }
         });
-        let location = format!("/api/v1/status?requestId={request_id}");
         let answer = AcceptedAnswer {
             status: "ACCEPTED",
             request_id,
@@ -351,10 +395,8 @@ impl Call<'_> {
             partition: parameters.partition,
         };
         let mut response = (StatusCode::ACCEPTED, Json(answer)).into_response();
-        if let Ok(location) = HeaderValue::from_str(&location) {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response.extensions_mut().insert(AcceptedRequest(id));
+        retry_soon(&mut response, id);
         response
     }
 
@@ -390,6 +432,33 @@ impl Call<'_> {
 
     fn failed(&self, error: &Error, parameters: &SendParameters) -> Box<Problem> {
         Box::new(Problem::of_producer(error, self.language).event_id(Some(&parameters.event_id)))
+    }
+}
+
+/// Says where the status of an accepted request is, and when to ask.
+fn retry_soon(response: &mut Response, request_id: Uuid) {
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/status?requestId={request_id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+}
+
+/// Travels beside a 202: the request whose status can be asked for.
+#[derive(Debug, Clone, Copy)]
+struct AcceptedRequest(Uuid);
+
+/// Who wants to know what became of an accepted record: the figures, and the circuit breaker.
+struct Watch {
+    timer: OperationTimer,
+    pass: Option<Pass>,
+}
+
+impl Watch {
+    fn finish(self, outcome: &Outcome) {
+        self.timer.finish(outcome);
+        if let Some(pass) = self.pass {
+            pass.tell(outcome.as_ref().err(), clock::now());
+        }
     }
 }
 
