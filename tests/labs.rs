@@ -13,11 +13,15 @@
 
 #[path = "labs/commands.rs"]
 mod commands;
+#[path = "labs/course.rs"]
+mod course;
 #[path = "labs/doctor.rs"]
 mod doctor;
 #[path = "labs/route.rs"]
 mod route;
 #[path = "labs/runs.rs"]
 mod runs;
+#[path = "labs/script.rs"]
+mod script;
 #[path = "labs/validation.rs"]
 mod validation;

@@ -89,7 +89,10 @@ impl TargetArguments {
         }
         if self.names_a_lab() {
             let target = self.named().await;
-            self.must_answer(&target).await?;
+            // On a cluster the APIs may not be deployed yet, which the course's script reports in its own way.
+            if !self.k8s {
+                self.must_answer(&target).await?;
+            }
             return Ok(FoundLab { target, how: "the lab that was named".to_owned(), own: None });
         }
         if self.bootstrap.is_none() && !self.own {
@@ -226,7 +229,14 @@ async fn runs(target: &LabTarget) -> bool {
 /// A lab of ours tells which Kafka is behind it, without the injector; for others it is the course's.
 async fn with_its_kafka(target: LabTarget) -> LabTarget {
     let told = overview(&target.java).await;
-    let kafka = told.and_then(|json| Some(json.pointer("/target/kafka")?.as_str()?.to_owned()));
+    let part = |json: &serde_json::Value, name: &str| {
+        let text = json.get("target").and_then(|target| target.get(name)).and_then(serde_json::Value::as_str);
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    // An API in a container of its own knows Kafka only by the injector's address, and by names of its network.
+    let kafka = told
+        .filter(|json| part(json, "librdkafka").is_some() && part(json, "toxiproxy").is_some())
+        .and_then(|json| part(&json, "kafka"));
     match kafka {
         Some(kafka) => LabTarget { kafka, ..target },
         None => target,

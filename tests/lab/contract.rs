@@ -1,4 +1,4 @@
-//! The shapes of the course: members, order, headers, and its own shell lines.
+//! The shapes of the course: members, order, headers. Its own shell lines are `tests/labs/course.sh`.
 
 use crate::support::{call, final_status, get, java, librdkafka, records, send, settings, started};
 
@@ -197,23 +197,4 @@ async fn probes_tell_life_and_readiness() {
     {
         assert_eq!(get(librdkafka(&lab), alias).await.status, 200, "{alias}");
     }
-}
-
-// The lines are the course's own (steps 4, 5, 6, 8 and 9), with only the ports replaced.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_courses_shell_lines_work_unchanged() {
-    let lab = started(settings()).await;
-    let script = include_str!("course.sh")
-        .replace("localhost:18080", &java(&lab).to_string())
-        .replace("localhost:18081", &librdkafka(&lab).to_string());
-
-    let run = tokio::task::spawn_blocking(move || {
-        std::process::Command::new("bash").arg("-c").arg(script).output()
-    });
-    let Ok(output) = run.await.unwrap() else { panic!("bash is needed for the course's lines") };
-
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(stdout.starts_with("OKOK"), "{stdout}");
-    assert!(stdout.ends_with("done\n"), "{stdout}");
 }

@@ -70,3 +70,12 @@ async fn a_lab_without_kafka_ends_with_a_step_that_says_so() {
     assert!(!checkpoint.ok);
     assert!(checkpoint.steps.last().unwrap().saw.contains("refused"), "{checkpoint:#?}");
 }
+
+// Exercises 1 and 2: the same fault with two timeouts, and silence until the delivery timeout. Fails if a patient client
+// repeats, an impatient one does not, or an unknown outcome is called a failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exercises_on_timeouts_are_reached() {
+    for checkpoint in run(&[LabId::Timeouts, LabId::TimeoutToxic], Language::English).await {
+        assert!(checkpoint.ok, "{checkpoint:#?}");
+    }
+}

@@ -47,14 +47,31 @@ pub async fn run(runner: &Runner, recipe: Recipe) -> Result<Verdict, Stop> {
     let began = clock::now();
     let mut log = runner.log().await?;
     let mut numbers = Vec::new();
-    for (profile, mode) in PRODUCERS {
-        let experiment = Experiment { runner, recipe, profile, mode };
-        let measured = experiment.measure(&mut log).await;
-        // Whatever happened, the next producer must not meet this one's fault.
-        runner.toxics.heal().await?;
-        numbers.push(measured?);
+    for producer in PRODUCERS {
+        numbers.push(one(runner, recipe, producer, &mut log).await?);
     }
     Ok(Verdict::of(numbers, runner.language, milliseconds(clock::now().since(began))))
+}
+
+/// Measures one producer.
+///
+/// # Errors
+///
+/// As [`run`].
+///
+/// # Cancel safety
+///
+/// As [`run`].
+pub async fn one(
+    runner: &Runner,
+    recipe: Recipe,
+    (profile, mode): (Profile, Mode),
+    log: &mut LogReader,
+) -> Result<Measured, Stop> {
+    let measured = Experiment { runner, recipe, profile, mode }.measure(log).await;
+    // Whatever happened, the next one must not meet this one's fault.
+    runner.toxics.heal().await?;
+    measured
 }
 
 struct Experiment<'a> {

@@ -7,10 +7,13 @@ mod asynchronous;
 mod compaction;
 mod faults;
 mod idempotence;
+mod idempotency_key;
 mod keys;
 mod partitions;
 mod start;
 mod synchronous;
+mod timeout_toxic;
+mod timeouts;
 
 use std::time::Duration;
 
@@ -37,9 +40,10 @@ pub async fn run(runner: &Runner, lab: LabId, steps: &mut Steps) -> Result<(), S
         LabId::Partitions => partitions::run(runner, steps).await,
         LabId::Compaction => compaction::run(runner, steps).await,
         LabId::Keys => keys::run(runner, steps).await,
-        LabId::IdempotencyKey | LabId::Breaker | LabId::Timeouts | LabId::TimeoutToxic => {
-            Err(Stop::new("not in this build"))
-        }
+        LabId::IdempotencyKey => idempotency_key::run(runner, steps).await,
+        LabId::Breaker => Err(Stop::new("this build has no circuit breaker")),
+        LabId::Timeouts => Box::pin(timeouts::run(runner, steps)).await,
+        LabId::TimeoutToxic => Box::pin(timeout_toxic::run(runner, steps)).await,
     }
 }
 
