@@ -19,9 +19,13 @@ mod binary;
 mod chaos_serve;
 #[path = "commands/config.rs"]
 mod config;
+#[path = "commands/broker.rs"]
+mod broker;
 #[path = "commands/healthcheck.rs"]
 mod healthcheck;
 #[path = "commands/help.rs"]
 mod help;
 #[path = "commands/trace.rs"]
 mod trace;
+#[path = "commands/perf.rs"]
+mod perf;

@@ -24,6 +24,7 @@ pub mod lab_target;
 pub mod message_format;
 pub mod output;
 pub mod partition;
+pub mod perf;
 pub mod produce;
 pub mod produce_input;
 pub mod produce_settings;
@@ -94,6 +95,8 @@ enum Command {
     Config(config::ConfigArguments),
     /// Prints made-up bank transactions, one JSON object a line: the same ones for the same seed.
     GenerateTransactions(generate_transactions::GenerateArguments),
+    /// Measures throughput and latency, with the flags of Kafka's own tool.
+    Perf(perf::PerfArguments),
     /// Asks an HTTP address whether it is well; for container health checks.
     Healthcheck(healthcheck::HealthcheckArguments),
     /// Prints a completion script for a shell.
@@ -158,6 +161,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Trace(arguments)) => trace::run(arguments).await,
         Some(Command::Config(arguments)) => config::run(&arguments),
         Some(Command::GenerateTransactions(arguments)) => generate_transactions::run(&arguments),
+        Some(Command::Perf(arguments)) => perf::run(arguments).await,
         Some(Command::Healthcheck(arguments)) => healthcheck::run(arguments).await,
         Some(Command::Completions(arguments)) => completions::run(&arguments),
         Some(Command::Man(arguments)) => completions::run_man(&arguments),

@@ -201,7 +201,8 @@ fn check_partition(arguments: &ProduceArguments, topic: &TopicHandle) -> Result<
     }
 }
 
-fn in_thread<T, F>(name: &str, work: F) -> Result<oneshot::Receiver<T>, Failure>
+/// Runs `work` in a thread of that name; the receiver gets its result.
+pub(super) fn in_thread<T, F>(name: &str, work: F) -> Result<oneshot::Receiver<T>, Failure>
 where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
@@ -260,7 +261,7 @@ impl Reading {
 }
 
 /// Whether the next line would fail in the same way: then the rest is not tried, and the place is told.
-const fn ends_everything(error: &Error) -> bool {
+pub(super) const fn ends_everything(error: &Error) -> bool {
     match error {
         Error::RecordTooLarge { .. }
         | Error::InvalidRecord(_)
