@@ -37,22 +37,27 @@ cleanup() {
   rm -rf "$image"
 }
 trap cleanup EXIT
+chmod 755 "$image"
 install -D "$binary" "$image/usr/local/bin/facteur"
 mount --bind "$image" "$image" || die 3 "bind mounts are not allowed here"
 mount -o remount,bind,ro "$image" || die 3 "read-only mounts are not allowed here"
 
-# No `env` in there: variables are set out here.
+# There is no `env` in there: variables are set out here.
 in_image() { chroot --userspec=65532:65532 "$image" /usr/local/bin/facteur "$@"; }
 ports=(--kafka-port 0 --kafka-internal-port 0 --toxiproxy-port 0 --proxy-port 0 --json)
-! in_image man /pages 2>/dev/null || die 1 "the root can be written"
+said=$(in_image man /pages 2>&1) && die 1 "the root can be written"
+[[ $said == *"ead-only file system"* ]] || die 1 "another reason than a read-only root: $said"
 echo "read-only: the root cannot be written"
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 export FACTEUR_ONLY=java SERVER_PORT
 SERVER_PORT=$(free_port)
-! in_image healthcheck 2>/dev/null || die 1 "healthy before it was started"
+status=0
+in_image healthcheck >/dev/null 2>&1 || status=$?
+[ "$status" -eq 1 ] || die 1 "the health check says $status before anything runs, expected 1"
 addresses=$(mktemp)
-in_image serve "${ports[@]}" >"$addresses" &
+# Not in_image: the shell around a function would get the signal.
+chroot --userspec=65532:65532 "$image" /usr/local/bin/facteur serve "${ports[@]}" >"$addresses" &
 pid=$!
 tries=0
 until in_image healthcheck --url "http://127.0.0.1:$SERVER_PORT/readyz" >/dev/null 2>&1; do
