@@ -29,3 +29,5 @@ mod help;
 mod trace;
 #[path = "commands/perf.rs"]
 mod perf;
+#[path = "commands/verify.rs"]
+mod verify;

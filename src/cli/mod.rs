@@ -37,6 +37,7 @@ pub mod signals;
 pub mod topics;
 pub mod trace;
 pub mod validate;
+pub mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -97,6 +98,8 @@ enum Command {
     GenerateTransactions(generate_transactions::GenerateArguments),
     /// Measures throughput and latency, with the flags of Kafka's own tool.
     Perf(perf::PerfArguments),
+    /// Sends numbered records under faults and audits the log: lost, duplicated, reordered.
+    Verify(verify::VerifyArguments),
     /// Asks an HTTP address whether it is well; for container health checks.
     Healthcheck(healthcheck::HealthcheckArguments),
     /// Prints a completion script for a shell.
@@ -162,6 +165,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Config(arguments)) => config::run(&arguments),
         Some(Command::GenerateTransactions(arguments)) => generate_transactions::run(&arguments),
         Some(Command::Perf(arguments)) => perf::run(arguments).await,
+        Some(Command::Verify(arguments)) => Box::pin(verify::run(arguments)).await,
         Some(Command::Healthcheck(arguments)) => healthcheck::run(arguments).await,
         Some(Command::Completions(arguments)) => completions::run(&arguments),
         Some(Command::Man(arguments)) => completions::run_man(&arguments),

@@ -53,6 +53,13 @@ pub struct LogLine {
     pub value: String,
 }
 
+impl Mark {
+    /// The topic that it is about.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+}
+
 impl LogReader {
     /// Reaches the cluster.
     ///
