@@ -21,6 +21,8 @@ mod chaos_serve;
 mod config;
 #[path = "commands/broker.rs"]
 mod broker;
+#[path = "commands/chaos_serve.rs"]
+mod chaos_serve;
 #[path = "commands/healthcheck.rs"]
 mod healthcheck;
 #[path = "commands/help.rs"]
