@@ -15,21 +15,19 @@
 mod administration;
 #[path = "commands/binary.rs"]
 mod binary;
-#[path = "commands/chaos_serve.rs"]
-mod chaos_serve;
-#[path = "commands/config.rs"]
-mod config;
 #[path = "commands/broker.rs"]
 mod broker;
 #[path = "commands/chaos_serve.rs"]
 mod chaos_serve;
+#[path = "commands/config.rs"]
+mod config;
 #[path = "commands/healthcheck.rs"]
 mod healthcheck;
 #[path = "commands/help.rs"]
 mod help;
-#[path = "commands/trace.rs"]
-mod trace;
 #[path = "commands/perf.rs"]
 mod perf;
+#[path = "commands/trace.rs"]
+mod trace;
 #[path = "commands/verify.rs"]
 mod verify;
