@@ -17,7 +17,7 @@ fn lines(said: &str) -> Vec<Value> {
 }
 
 fn sum(report: &Value, member: &str) -> u64 {
-    let of = |one: &Value| one[member]["count"].as_u64().or(one[member].as_u64()).unwrap();
+    let of = |one: &Value| one[member]["count"].as_u64().or_else(|| one[member].as_u64()).unwrap();
     report["partitions"].as_array().unwrap().iter().map(of).sum()
 }
 
