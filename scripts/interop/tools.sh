@@ -75,4 +75,24 @@ said=$(timeout --kill-after=5 120 "$root/scripts/kafka-tool.sh" "$version" clust
   --bootstrap-server "$broker" 2>&1) || true
 check "kafka-cluster cluster-id" "Cluster ID: "
 
+# A log with holes: batches that lost records, in two codecs, and one that lost all of them.
+compacted=tools-compacted-$$
+"$facteur" topics create -b "$broker" "$compacted" -c cleanup.policy=compact >/dev/null
+for lines in 'a:1\nb:1\nc:1\n' 'a:2\n' 'b:2\nd:1\na:3\n'; do
+  # shellcheck disable=SC2059  # the lines are the format
+  printf "$lines" | "$facteur" produce -b "$broker" -t "$compacted" -p 0 -K : -z gzip --mode idempotent -q
+done
+if "$facteur" topics compact -b "$broker" "$compacted" >/dev/null 2>&1; then
+  said=$("$facteur" consume -b "$broker" -t "$compacted" -p 0 -o beginning -e -f '%o %k=%v\n' | paste -sd ' ')
+  check "facteur consume of a compacted log" "2 c=1 4 b=2 5 d=1 6 a=3"
+  tool console-consumer --topic "$compacted" --partition 0 --offset earliest --max-messages 4 --timeout-ms 20000 \
+    --property print.offset=true --property print.key=true --property key.separator==
+  said=$(grep '^Offset:' <<<"$said" | paste -sd ' ')
+  check "kafka-console-consumer of a compacted log" "Offset:2=c=1 Offset:4=b=2 Offset:5=d=1 Offset:6=a=3"
+  if command -v kcat >/dev/null 2>&1; then
+    said=$(timeout 30 kcat -C -b "$broker" -t "$compacted" -p 0 -o beginning -e -q -X check.crcs=true -f '%o %k=%s\n' | paste -sd ' ')
+    check "kcat of a compacted log" "2 c=1 4 b=2 5 d=1 6 a=3"
+  fi
+fi
+
 exit "$failures"

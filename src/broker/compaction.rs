@@ -29,9 +29,17 @@ use crate::wire::WireError;
 use crate::wire::compression::DecompressionLimits;
 use crate::wire::record_batch_reader::{BatchView, RecordView};
 
+/// Bytes of keys that the map may hold (Kafka's `log.cleaner.dedupe.buffer.size`). A few bytes can unpack to many keys; a
+/// stretch with more is compacted in several runs.
+const MAX_KEY_BYTES: usize = 128 * 1024 * 1024;
+/// What an entry of the map takes besides its key.
+const ENTRY_BYTES: usize = 48;
+
 /// What remains of a stretch.
 #[derive(Debug, Clone, Default)]
 pub struct Compacted {
+    /// Everything before was taken into account; the rest of the stretch waits for the next run.
+    pub clean_until: i64,
     /// The batches, in order.
     pub batches: Vec<StoredBatch>,
     /// Records that went.
@@ -54,33 +62,48 @@ pub struct TombstoneRule {
 /// Compacts a stretch.
 #[must_use]
 pub fn compact(stretch: &Stretch, rule: TombstoneRule) -> Compacted {
-    let newest = newest_offsets(stretch);
-    let mut result = Compacted::default();
+    compact_within(stretch, rule, MAX_KEY_BYTES)
+}
+
+fn compact_within(stretch: &Stretch, rule: TombstoneRule, max_key_bytes: usize) -> Compacted {
+    let (newest, clean_until) = newest_offsets(stretch, max_key_bytes);
+    let mut result = Compacted { clean_until, ..Compacted::default() };
     let last = stretch.batches.len().saturating_sub(1);
     for (index, batch) in stretch.batches.iter().enumerate() {
+        let records = u64::try_from(batch.record_count()).unwrap_or(0);
+        if batch.base_offset >= clean_until {
+            result.keep(batch.clone(), records);
+            continue;
+        }
         match Sifted::of(batch, &newest, rule) {
             Ok(sifted) => result.add(batch, &sifted, index == last),
             // It was validated when it came, so this is a codec that has become unavailable: nothing may be lost.
-            Err(_) => result.keep(batch.clone(), u64::try_from(batch.record_count()).unwrap_or(0)),
+            Err(_) => result.keep(batch.clone(), records),
         }
     }
     result
 }
 
-/// The newest offset of each key in the part that was not compacted before.
-fn newest_offsets(stretch: &Stretch) -> BTreeMap<Bytes, i64> {
+/// The newest offset of each key in the part that was not compacted before, and where that part ends.
+fn newest_offsets(stretch: &Stretch, max_key_bytes: usize) -> (BTreeMap<Vec<u8>, i64>, i64) {
     let mut newest = BTreeMap::new();
+    let mut key_bytes = 0_usize;
     for batch in stretch.batches.iter().filter(|batch| batch.last_offset() >= stretch.dirty_from) {
+        if key_bytes > max_key_bytes {
+            return (newest, batch.base_offset);
+        }
         let Ok(view) = BatchView::parse(&batch.bytes) else { continue };
         let Ok(records) = view.records(&DecompressionLimits::default()) else { continue };
         for record in records.map_while(Result::ok) {
             let offset = batch.base_offset.saturating_add(i64::from(record.offset_delta));
-            if let Some(key) = record.key {
-                newest.insert(key, offset);
+            let Some(key) = record.key else { continue };
+            // Copied, because a slice would hold the whole unpacked batch.
+            if newest.insert(key.to_vec(), offset).is_none() {
+                key_bytes = key_bytes.saturating_add(key.len()).saturating_add(ENTRY_BYTES);
             }
         }
     }
-    newest
+    (newest, stretch.up_to)
 }
 
 /// A batch's records, told apart.
@@ -95,7 +118,7 @@ struct Sifted {
 impl Sifted {
     fn of(
         batch: &StoredBatch,
-        newest: &BTreeMap<Bytes, i64>,
+        newest: &BTreeMap<Vec<u8>, i64>,
         rule: TombstoneRule,
     ) -> Result<Self, WireError> {
         let view = BatchView::parse(&batch.bytes)?;
@@ -105,7 +128,7 @@ impl Sifted {
         for record in view.records(&DecompressionLimits::default())? {
             let record = record?;
             let offset = batch.base_offset.saturating_add(i64::from(record.offset_delta));
-            let is_newest = |key: &Bytes| newest.get(key).is_none_or(|newest| offset >= *newest);
+            let is_newest = |key: &Bytes| newest.get(&key[..]).is_none_or(|newest| offset >= *newest);
             // A record without key can be there if the topic was not compacted when it came; it has no place in a table.
             let stays =
                 record.key.as_ref().is_some_and(is_newest) && (record.value.is_some() || !tombstones_go);
@@ -169,4 +192,70 @@ fn stored(old: &StoredBatch, bytes: Bytes) -> Result<StoredBatch, WireError> {
     summary.base_timestamp_ms = view.base_timestamp_ms;
     summary.max_timestamp_ms = view.max_timestamp_ms;
     Ok(StoredBatch { base_offset: old.base_offset, summary, bytes })
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "an overflow in a test fails the test")]
+mod tests {
+    use super::*;
+    use crate::broker::log::{AppendedAt, BatchSummary, Log, SegmentLimits};
+    use crate::wire::record_batch::{self, RecordFields, append_record, body_crc, encode_header};
+
+    /// A closed log of one batch per key.
+    fn log(keys: &[&str]) -> Log {
+        let mut log = Log::new(SegmentLimits { bytes: 1 << 20, ms: i64::MAX });
+        for (tick, key) in (0_u64..).zip(keys) {
+            let mut body = Vec::new();
+            let fields = RecordFields {
+                offset_delta: 0,
+                timestamp_delta_ms: 0,
+                key: Some(key.as_bytes()),
+                value: Some(b"v"),
+                headers: &[],
+            };
+            append_record(&mut body, &fields);
+            let header = encode_header(
+                &record_batch::BatchSummary {
+                    codec: record_batch::CodecId::None,
+                    record_count: 1,
+                    base_timestamp_ms: 0,
+                    max_timestamp_ms: 0,
+                    body_size_bytes: body.len(),
+                    body_crc: body_crc(&[Bytes::from(body.clone())]),
+                    is_transactional: false,
+                },
+                None,
+            );
+            let summary = BatchSummary {
+                base_timestamp_ms: 0,
+                max_timestamp_ms: 0,
+                producer_id: -1,
+                producer_epoch: -1,
+                base_sequence: -1,
+                last_offset_delta: 0,
+            };
+            log.append(&[&header[..], &body].concat(), summary, 0, AppendedAt { tick, now_ms: 0 });
+        }
+        log.roll();
+        log
+    }
+
+    // A map that is full ends the run early; the next one goes on from there and comes to the same end. Fails if the part
+    // that was not looked at counts as compacted, or is dropped.
+    #[test]
+    fn a_stretch_with_too_many_keys_is_compacted_in_several_runs() {
+        let mut log = log(&["a", "b", "a", "c", "b", "a"]);
+        let rule = TombstoneRule { now_ms: 0, delete_retention_ms: 0 };
+        let mut runs = 0;
+        while log.dirtiness(0, 0).dirty_bytes > 0 {
+            let stretch = log.stretch(log.dirtiness(0, 0).up_to);
+            let compacted = compact_within(&stretch, rule, ENTRY_BYTES);
+            log.install(&stretch, compacted).unwrap();
+            runs += 1;
+            assert!(runs < 10, "each run gets further");
+        }
+        assert!(runs > 1, "the map was too small for one");
+        let offsets: Vec<i64> = log.batches().map(|batch| batch.base_offset).collect();
+        assert_eq!(offsets, [3, 4, 5]);
+    }
 }

@@ -23,6 +23,7 @@ use bytes::{Bytes, BytesMut};
 
 use self::segment::Segment;
 pub use self::segment::SegmentLimits;
+use super::compaction::Compacted;
 use crate::wire::WireError;
 use crate::wire::compression::DecompressionLimits;
 use crate::wire::record_batch_reader::{BatchView, RecordView};
@@ -349,7 +350,7 @@ impl Log {
     #[must_use]
     pub fn dirtiness(&self, now_ms: i64, min_lag_ms: i64) -> Dirtiness {
         let too_young = |segment: &Segment| {
-            segment.base_offset >= self.clean_until
+            !segment.ends_before(self.clean_until)
                 && min_lag_ms > 0
                 && segment.max_timestamp_ms > now_ms.saturating_sub(min_lag_ms)
         };
@@ -357,7 +358,7 @@ impl Log {
         let up_to = blocking.map_or(self.end_offset, |segment| segment.base_offset);
         let (mut clean_bytes, mut dirty_bytes, mut oldest_ms) = (0_u64, 0_u64, None);
         for segment in self.segments.iter().take_while(|segment| segment.base_offset < up_to) {
-            if segment.base_offset < self.clean_until {
+            if segment.ends_before(self.clean_until) {
                 clean_bytes = clean_bytes.saturating_add(segment.size_bytes);
             } else {
                 dirty_bytes = dirty_bytes.saturating_add(segment.size_bytes);
@@ -382,12 +383,7 @@ impl Log {
 
     /// Puts what compaction left of a stretch in its place; answers the bytes that this freed. `None`, and no change, if
     /// another compaction came first. What retention dropped in the meantime stays dropped.
-    pub fn install(
-        &mut self,
-        stretch: &Stretch,
-        left: Vec<StoredBatch>,
-        tombstones_until_ms: Option<i64>,
-    ) -> Option<i64> {
+    pub fn install(&mut self, stretch: &Stretch, compacted: Compacted) -> Option<i64> {
         if stretch.generation != self.generation {
             return None;
         }
@@ -396,7 +392,9 @@ impl Log {
         let mut packed: Vec<Segment> = Vec::new();
         if let Some(first) = replaced.first() {
             let at = AppendedAt { tick: first.born, now_ms: 0 };
-            for batch in left.into_iter().filter(|batch| batch.last_offset() >= self.start_offset) {
+            for batch in
+                compacted.batches.into_iter().filter(|batch| batch.last_offset() >= self.start_offset)
+            {
                 match packed.last_mut() {
                     Some(last) if last.size_bytes.saturating_add(batch.size_bytes()) <= self.limits.bytes => {
                         last.push(batch);
@@ -416,8 +414,8 @@ impl Log {
         for segment in packed.into_iter().rev() {
             self.segments.push_front(segment);
         }
-        self.clean_until = self.clean_until.max(stretch.up_to);
-        self.tombstones_until_ms = tombstones_until_ms;
+        self.clean_until = self.clean_until.max(compacted.clean_until.min(stretch.up_to));
+        self.tombstones_until_ms = compacted.tombstones_until_ms;
         self.generation = self.generation.wrapping_add(1);
         Some(
             i64::try_from(before)

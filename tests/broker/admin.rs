@@ -1,7 +1,8 @@
 //! The administrating APIs over the socket: every version, written and read by an independent codec (`kafka-protocol`),
 //! and the codes of a real broker for what is wrong.
 
-use facteur::broker::{Broker, BrokerConfig, EventKind};
+use facteur::ErrorCode;
+use facteur::broker::{Broker, BrokerConfig, EventKind, Fault, FaultAction};
 use facteur::wire::api::ApiKey;
 use kafka_protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
@@ -11,6 +12,7 @@ use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult,
 };
+use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use kafka_protocol::messages::describe_producers_request::TopicRequest as ProducersOfTopic;
 use kafka_protocol::messages::describe_topic_partitions_request::{Cursor, TopicRequest};
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
@@ -20,10 +22,12 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::{
 use kafka_protocol::messages::{
     BrokerId, CreatePartitionsRequest, CreatePartitionsResponse, DeleteRecordsRequest, DeleteRecordsResponse,
     DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest, DescribeConfigsResponse,
-    DescribeProducersRequest, DescribeProducersResponse, DescribeTopicPartitionsRequest,
-    DescribeTopicPartitionsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse,
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
 };
+
+use kafka_protocol::protocol::StrBytes;
 
 use crate::batch::{Batch, wall_ms};
 use crate::client::{Client, broker_with};
@@ -78,12 +82,20 @@ async fn settings_are_described_with_their_sources_in_every_version() {
         let retention = described(&result, "retention.ms");
         assert_eq!(retention.value.as_deref(), Some("1000"));
         assert_eq!((retention.config_source, retention.is_sensitive, retention.read_only), (1, false, false));
-        let synonyms: Vec<(&str, Option<&str>, i8)> = retention
-            .synonyms
-            .iter()
-            .map(|synonym| (synonym.name.as_str(), synonym.value.as_deref(), synonym.source))
-            .collect();
-        assert_eq!(synonyms, [("retention.ms", Some("1000"), 1), ("log.retention.ms", Some("604800000"), 5)]);
+        let synonyms = |setting: &DescribeConfigsResourceResult| -> Vec<(String, Option<String>, i8)> {
+            let text = |value: &StrBytes| value.to_string();
+            setting
+                .synonyms
+                .iter()
+                .map(|one| (text(&one.name), one.value.as_ref().map(text), one.source))
+                .collect()
+        };
+        let pair = |name: &str, value: &str, source| (name.to_owned(), Some(value.to_owned()), source);
+        let policy = described(&result, "cleanup.policy");
+        let expected = [pair("cleanup.policy", "compact,delete", 1), pair("log.cleanup.policy", "delete", 5)];
+        assert_eq!(synonyms(policy), expected);
+        // The broker's retention is given in hours: there is no synonym in milliseconds, on a real Kafka neither.
+        assert_eq!(synonyms(retention), [pair("retention.ms", "1000", 1)]);
         let segment = described(&result, "segment.ms");
         assert_eq!((segment.value.as_deref(), segment.config_source), (Some("604800000"), 5));
         if version >= 3 {
@@ -95,7 +107,7 @@ async fn settings_are_described_with_their_sources_in_every_version() {
 
         let own = describe(&mut client, version, BROKER, "1", &[]).await;
         assert_eq!(described(&own, "node.id").value.as_deref(), Some("1"));
-        assert!(described(&own, "log.retention.ms").read_only);
+        assert!(described(&own, "log.cleanup.policy").read_only);
     }
 }
 
@@ -207,7 +219,7 @@ async fn wrong_alterations_are_refused_and_leave_everything_as_it_was() {
         (alteration(TOPIC, "orders", &[good, good]), 42, "duplicate"),
         (alteration(TOPIC, "orders", &[("facteur.compact.now", 0, Some("1"))]), 40, "not compacted"),
         (alteration(TOPIC, "missing", &[good]), 3, "does not host"),
-        (alteration(BROKER, "1", &[("log.retention.ms", 0, Some("1"))]), 42, "fixed when it starts"),
+        (alteration(BROKER, "1", &[("log.cleanup.policy", 0, Some("1"))]), 42, "fixed when it starts"),
         (alteration(16, "x", &[good]), 42, "expected 2 (topic)"),
     ];
     for (resource, code, words) in cases {
@@ -438,4 +450,54 @@ async fn the_end_of_the_one_epoch_is_the_end_of_the_log() {
             .collect();
         assert_eq!(results, [(0, 0, 4), (0, -1, -1), (75, -1, -1), (3, -1, -1)]);
     }
+}
+
+// Sizes of partitions, for UIs; what is not here is left out.
+#[tokio::test]
+async fn sizes_of_partitions_are_described_in_every_version() {
+    let broker = broker_with(&[("orders", 2), ("other", 1)]).await;
+    let mut client = Client::connect(&broker.bootstrap()).await;
+    let batch = Batch::plain(3).bytes();
+    client.produce("orders", &batch).await.unwrap();
+    for version in versions(ApiKey::DescribeLogDirs) {
+        let all = DescribeLogDirsRequest::default().with_topics(None);
+        let answer: DescribeLogDirsResponse = ask(&mut client, ApiKey::DescribeLogDirs, version, &all).await;
+        assert_eq!((answer.error_code, answer.results.len(), answer.results[0].topics.len()), (0, 1, 2));
+        let some = DescribableLogDirTopic::default().with_topic(topic("orders")).with_partitions(vec![0, 7]);
+        let missing = DescribableLogDirTopic::default().with_topic(topic("missing")).with_partitions(vec![0]);
+        let request = DescribeLogDirsRequest::default().with_topics(Some(vec![some, missing]));
+        let answer: DescribeLogDirsResponse =
+            ask(&mut client, ApiKey::DescribeLogDirs, version, &request).await;
+        let directory = &answer.results[0];
+        assert_eq!((directory.error_code, directory.topics.len()), (0, 1));
+        let sizes: Vec<(i32, i64)> = directory.topics[0]
+            .partitions
+            .iter()
+            .map(|one| (one.partition_index, one.partition_size))
+            .collect();
+        assert_eq!(sizes, [(0, i64::try_from(batch.len()).unwrap())]);
+        if version >= 4 {
+            assert_eq!(directory.total_bytes - directory.usable_bytes, sizes[0].1);
+        }
+    }
+}
+
+// A fault that is armed for an administrating API must reach its client as that API spells it.
+#[tokio::test]
+async fn an_armed_fault_is_answered_by_administrating_apis_too() {
+    let broker = broker_with(&[("orders", 1)]).await;
+    let mut client = Client::connect(&broker.bootstrap()).await;
+    let code = ErrorCode(41);
+    for api in [ApiKey::DescribeConfigs, ApiKey::IncrementalAlterConfigs, ApiKey::DescribeLogDirs] {
+        broker.faults().arm(Fault::new(api.code(), FaultAction::AnswerError(code)));
+    }
+    let result = describe(&mut client, 4, TOPIC, "orders", &[]).await;
+    assert_eq!((result.error_code, result.configs.len()), (code.0, 0));
+    let good = alteration(TOPIC, "orders", &[("retention.ms", 0, Some("1"))]);
+    assert_eq!(alter(&mut client, 1, vec![good], false).await[0].0, code.0);
+    let answer: DescribeLogDirsResponse =
+        ask(&mut client, ApiKey::DescribeLogDirs, 1, &DescribeLogDirsRequest::default()).await;
+    assert_eq!(answer.results[0].error_code, code.0);
+    broker.faults().clear_all();
+    assert_eq!(value_of(&mut client, "orders", "retention.ms").await, "604800000", "nothing was altered");
 }

@@ -115,8 +115,8 @@ fn settings_are_altered_and_described_with_their_sources() {
     assert!(all.contains("PartitionCount: 3") && all.contains("All configs for topic orders are:"), "{all}");
     assert!(
         all.contains(
-            "  retention.ms=60000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:retention.ms=60000, \
-             DEFAULT_CONFIG:log.retention.ms=604800000}\n"
+            "  max.message.bytes=2000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:max.message.bytes=2000, \
+             DEFAULT_CONFIG:message.max.bytes=1048588}\n"
         ),
         "{all}"
     );

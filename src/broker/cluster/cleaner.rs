@@ -184,14 +184,14 @@ impl Cluster {
     pub fn finish_compaction(&mut self, finished: FinishedCompaction, now: Now) -> CompactionReport {
         let FinishedCompaction { task, compacted } = finished;
         let CompactionTask { due, number, stretch, .. } = task;
-        let Compacted { batches, removed, kept, tombstones_until_ms } = compacted;
+        let (removed, kept) = (compacted.removed, compacted.kept);
         let place = self.topics.get_mut(&due.topic).and_then(|topic| {
             topic
                 .partitions
                 .get_mut(usize::try_from(due.partition).ok()?)
                 .filter(|place| place.number == number)
         });
-        let freed = place.and_then(|place| place.log.install(&stretch, batches, tombstones_until_ms));
+        let freed = place.and_then(|place| place.log.install(&stretch, compacted));
         let Some(freed_bytes) = freed else { return CompactionReport::default() };
         self.memory_bytes = self.memory_bytes.saturating_add_signed(freed_bytes.saturating_neg());
         if removed > 0 || due.cause == CompactionCause::Asked {

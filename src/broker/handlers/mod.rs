@@ -203,6 +203,7 @@ pub fn decode(frame: &Bytes, caps: &BTreeMap<i16, i16>) -> Result<Request, Reply
         | ApiKey::CreatePartitions
         | ApiKey::DescribeCluster
         | ApiKey::DescribeProducers
+        | ApiKey::DescribeLogDirs
         | ApiKey::DescribeTopicPartitions => admin::decode(&mut fields, header.api, version).map(Body::Admin),
     };
     match decoded {

@@ -44,7 +44,8 @@ pub struct Definition {
     pub kind: ValueKind,
     /// Its default, as text.
     pub default: &'static str,
-    /// The name of the broker-wide setting with the same meaning; empty if there is none.
+    /// The name of the broker-wide setting with the same meaning; empty if there is none, or if it has no default of its
+    /// own (`log.retention.ms` and the like inherit from a setting in hours).
     pub broker_name: &'static str,
     /// Whether it is obeyed.
     pub effect: Effect,
@@ -107,7 +108,7 @@ impl Definition {
                 let is_known = |part: &str| words.contains(&part.to_ascii_lowercase().as_str());
                 match parts(value).find(|part| !is_known(part)) {
                     None => Ok(()),
-                    Some(part) => invalid(format!("{part} is not one of: {}", words.join(", "))),
+                    Some(_) => invalid(format!("String must be one of: {}", words.join(", "))),
                 }
             }
         }
@@ -151,11 +152,13 @@ pub const DEFINITIONS: &[Definition] = &[
         "The zstd level when the broker compresses; this broker uses the default level."),
     row("delete.retention.ms", Long(0), "86400000", "log.cleaner.delete.retention.ms", Obeyed,
         "How long a tombstone stays after the first compaction that saw it, so that a reader has time to notice the deletion."),
+    row("errors.deadletterqueue.group.enable", Boolean, "false", "", KeptOnly,
+        "Whether share groups may use the topic for what they could not process; there are no share groups here."),
     row("file.delete.delay.ms", Long(0), "60000", "log.segment.delete.delay.ms", KeptOnly,
         "How long a removed segment's file stays on disk; this broker has no files."),
     row("flush.messages", Long(1), "9223372036854775807", "log.flush.interval.messages", KeptOnly,
         "After how many records the log is forced to disk; this broker has no disk."),
-    row("flush.ms", Long(0), "9223372036854775807", "log.flush.interval.ms", KeptOnly,
+    row("flush.ms", Long(0), "9223372036854775807", "", KeptOnly,
         "After how much time the log is forced to disk; this broker has no disk."),
     row("follower.replication.throttled.replicas", List(&[]), "", "", KeptOnly,
         "Replicas whose incoming copies are throttled; this broker has one replica."),
@@ -171,6 +174,8 @@ pub const DEFINITIONS: &[Definition] = &[
         "As retention.ms, for the part not yet in remote storage; there is no remote storage here."),
     row("max.compaction.lag.ms", Long(1), "9223372036854775807", "log.cleaner.max.compaction.lag.ms", Obeyed,
         "After this time a record may no longer wait for compaction, whatever the dirty ratio."),
+    row("max.decompressed.message.bytes", Int(1, i32::MAX), "2147483639", "max.decompressed.message.bytes", KeptOnly,
+        "The most bytes that a batch may unpack to; this broker always stops at 64 MiB."),
     row("max.message.bytes", Int(0, i32::MAX), "1048588", "message.max.bytes", Obeyed,
         "The largest record batch that is accepted, after compression."),
     row("message.timestamp.after.max.ms", Long(0), "3600000", "log.message.timestamp.after.max.ms", Obeyed,
@@ -187,9 +192,9 @@ pub const DEFINITIONS: &[Definition] = &[
         "How many replicas must have a record before acks=all is answered, at most as many as there are: here one."),
     row("preallocate", Boolean, "false", "log.preallocate", KeptOnly,
         "Whether a segment's file is made in its full size; this broker has no files."),
-    row("remote.copy.lag.bytes", Long(-1), "0", "", KeptOnly,
+    row("remote.copy.lag.bytes", Long(-1), "-1", "log.remote.copy.lag.bytes", KeptOnly,
         "How much may lie between the log and its copy in remote storage; there is no remote storage here."),
-    row("remote.copy.lag.ms", Long(-1), "0", "", KeptOnly,
+    row("remote.copy.lag.ms", Long(-1), "0", "log.remote.copy.lag.ms", KeptOnly,
         "How old the log may be before it is copied to remote storage; there is no remote storage here."),
     row("remote.log.copy.disable", Boolean, "false", "", KeptOnly,
         "Whether nothing more is copied to remote storage; there is no remote storage here."),
@@ -199,15 +204,15 @@ pub const DEFINITIONS: &[Definition] = &[
         "Whether old segments move to remote storage; there is no remote storage here."),
     row("retention.bytes", Long(i64::MIN), "-1", "log.retention.bytes", Obeyed,
         "How many bytes a partition keeps before its oldest segments go (policy delete); negative is no limit."),
-    row("retention.ms", Long(-1), "604800000", "log.retention.ms", Obeyed,
+    row("retention.ms", Long(-1), "604800000", "", Obeyed,
         "How old a segment may get before it goes (policy delete); -1 is no limit."),
     row("segment.bytes", Int(1_048_576, i32::MAX), "1073741824", "log.segment.bytes", Obeyed,
         "The size at which a segment is closed and the next one begun; this broker closes at 16 MiB at the latest."),
     row("segment.index.bytes", Int(4, i32::MAX), "10485760", "log.index.size.max.bytes", KeptOnly,
         "The size of a segment's index; this broker has no index."),
-    row("segment.jitter.ms", Long(0), "0", "log.roll.jitter.ms", KeptOnly,
+    row("segment.jitter.ms", Long(0), "0", "", KeptOnly,
         "A random part of segment.ms, so that not all segments are closed at once; this broker closes them exactly on time."),
-    row("segment.ms", Long(1), "604800000", "log.roll.ms", Obeyed,
+    row("segment.ms", Long(1), "604800000", "", Obeyed,
         "The time after which a segment is closed, by record timestamps, when the next record is appended and not before."),
     row("unclean.leader.election.enable", Boolean, "false", "unclean.leader.election.enable", KeptOnly,
         "Whether a replica that lags may lead and records be lost; this broker has one replica."),
@@ -237,7 +242,7 @@ mod tests {
             "Invalid value -5 for configuration retention.ms: Value must be at least -1"
         );
         assert!(refused("segment.bytes", "100").ends_with("at least 1048576"));
-        assert!(refused("cleanup.policy", "delete,keep").ends_with("keep is not one of: compact, delete"));
+        assert!(refused("cleanup.policy", "delete,keep").ends_with("String must be one of: compact, delete"));
         assert!(refused("message.timestamp.type", "Now").ends_with("one of: CreateTime, LogAppendTime"));
         assert!(refused("min.cleanable.dirty.ratio", "2").ends_with("no more than 1"));
         assert!(refused("preallocate", "maybe").ends_with("either true or false"));

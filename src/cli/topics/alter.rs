@@ -178,7 +178,7 @@ pub(super) async fn delete_records(
 
 fn refusal(error: ErrorCode) -> String {
     let hint = match error.0 {
-        1 => "the offset lies behind the end of the log",
+        1 => return "the offset lies behind the end of the log. OFFSET_OUT_OF_RANGE (1)".to_owned(),
         44 => "its cleanup.policy has no delete; `facteur topics alter` can add it",
         _ => "the cluster refused it",
     };

@@ -78,6 +78,8 @@ pub enum ApiKey {
     OffsetForLeaderEpoch = 23,
     /// Settings of topics and brokers.
     DescribeConfigs = 32,
+    /// How many bytes partitions have.
+    DescribeLogDirs = 35,
     /// More partitions for a topic.
     CreatePartitions = 37,
     /// No more groups.
@@ -101,7 +103,7 @@ struct Facts {
 
 impl ApiKey {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Produce,
         Self::Fetch,
         Self::ListOffsets,
@@ -122,6 +124,7 @@ impl ApiKey {
         Self::InitProducerId,
         Self::OffsetForLeaderEpoch,
         Self::DescribeConfigs,
+        Self::DescribeLogDirs,
         Self::CreatePartitions,
         Self::DeleteGroups,
         Self::IncrementalAlterConfigs,
@@ -152,6 +155,7 @@ impl ApiKey {
             Self::InitProducerId => (22, 2, "InitProducerId"),
             Self::OffsetForLeaderEpoch => (23, 4, "OffsetForLeaderEpoch"),
             Self::DescribeConfigs => (32, 4, "DescribeConfigs"),
+            Self::DescribeLogDirs => (35, 2, "DescribeLogDirs"),
             Self::CreatePartitions => (37, 2, "CreatePartitions"),
             Self::DeleteGroups => (42, 2, "DeleteGroups"),
             Self::IncrementalAlterConfigs => (44, 1, "IncrementalAlterConfigs"),
@@ -228,6 +232,7 @@ impl ApiKey {
             | Self::OffsetForLeaderEpoch
             | Self::DeleteGroups
             | Self::DescribeCluster
+            | Self::DescribeLogDirs
             | Self::DescribeTopicPartitions => return VersionRange::NONE,
         };
         VersionRange { min, max }

@@ -67,6 +67,8 @@ fn started_with(cluster: &Cluster, advertised: &HostPort) -> Vec<Row> {
         ("facteur.compaction", timing.to_owned(), STRING, "soon: a teaching shortcut compacts soon after a write; kafka: the cleaner's own timing."),
         ("facteur.partition.memory.bytes", settings.partition_memory_bytes.to_string(), LONG, "Bytes kept per partition; then its oldest segment goes."),
         ("facteur.total.memory.bytes", settings.total_memory_bytes.to_string(), LONG, "Bytes kept in all; then the oldest segment goes."),
+        ("log.retention.hours", "168".to_owned(), INT, "How old a segment may get before it goes, unless its topic says otherwise."),
+        ("log.roll.hours", "168".to_owned(), INT, "After which time a segment is closed, unless its topic says otherwise."),
         ("node.id", settings.node_id.to_string(), INT, "This node."),
         ("num.partitions", settings.default_partitions.to_string(), INT, "Partitions of topics that are created without a number."),
         ("process.roles", "broker,controller".to_owned(), STRING, "What this process is."),

@@ -5,6 +5,8 @@
 //!
 //! Neighbours: [`crate::broker::cluster`] has the rule. Not here: new topics.
 
+use std::collections::BTreeSet;
+
 use super::super::{Answer, RequestContext, RequestHeader, RequestReader, begin};
 use crate::broker::cluster::{Cluster, TopicRefusal};
 use crate::error::ErrorCode;
@@ -57,8 +59,10 @@ pub(super) fn handle(
     request: &CreatePartitionsRequest,
     context: &RequestContext<'_>,
 ) -> Answer {
+    let mut seen = BTreeSet::new();
+    let twice: BTreeSet<&str> = request.topic_names().filter(|name| !seen.insert(*name)).collect();
     encode(header, request, |wish| {
-        if request.topic_names().filter(|name| *name == wish.name).count() > 1 {
+        if twice.contains(wish.name.as_str()) {
             let why = format!("Duplicate topic name '{}' in the request.", wish.name);
             return Err((ErrorCode::INVALID_REQUEST, why));
         }

@@ -21,6 +21,9 @@ const SET_ON_TOPIC: i8 = 1;
 /// `configSource` of defaults (`DEFAULT_CONFIG`).
 const DEFAULT: i8 = 5;
 
+/// Resources in one request whose settings are told; each answer is many times as long as its question.
+const MAX_RESOURCES: usize = 5_000;
+
 /// The request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker::handlers) struct DescribeConfigsRequest {
@@ -80,7 +83,12 @@ pub(super) fn handle(
     request: &DescribeConfigsRequest,
     context: &RequestContext<'_>,
 ) -> Answer {
+    let mut room = MAX_RESOURCES;
     encode(header, request, |resource| {
+        room = room.checked_sub(1).ok_or_else(|| {
+            let why = format!("more than {MAX_RESOURCES} resources in one request; ask for them in parts");
+            (ErrorCode::INVALID_REQUEST, why)
+        })?;
         let mut settings = look_up(cluster, resource, context)?;
         if let Some(keys) = resource.keys.as_ref().filter(|keys| !keys.is_empty()) {
             settings.retain(|setting| keys.iter().any(|key| key == setting.name));
@@ -155,7 +163,7 @@ pub(in crate::broker::handlers) fn topic_settings(config: &TopicConfig) -> Vec<S
 fn encode(
     header: &RequestHeader,
     request: &DescribeConfigsRequest,
-    look_up: impl Fn(&Resource) -> Result<Vec<Setting>, TopicRefusal>,
+    mut look_up: impl FnMut(&Resource) -> Result<Vec<Setting>, TopicRefusal>,
 ) -> Answer {
     let mut answer = begin(header);
     answer.i32(0);

@@ -12,7 +12,7 @@ use crate::broker::producer_state_manager::KnownProducer;
 use crate::error::ErrorCode;
 use crate::wire::WireError;
 
-/// Producers told of one partition; the most recent are left out beyond it.
+/// Producers told in one answer, all partitions together; those beyond it are left out.
 const MAX_PRODUCERS: usize = 100_000;
 
 /// The request.
@@ -42,9 +42,12 @@ pub(super) fn handle(
     header: &RequestHeader,
     request: &DescribeProducersRequest,
 ) -> Answer {
+    let mut room = MAX_PRODUCERS;
     encode(header, request, |topic, partition| {
         let place = cluster.partition(topic, partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-        Ok(cluster.producers().known(place.number).take(MAX_PRODUCERS).collect())
+        let producers: Vec<KnownProducer> = cluster.producers().known(place.number).take(room).collect();
+        room = room.saturating_sub(producers.len());
+        Ok(producers)
     })
 }
 
@@ -55,7 +58,7 @@ pub(super) fn refuse(header: &RequestHeader, request: &DescribeProducersRequest,
 fn encode(
     header: &RequestHeader,
     request: &DescribeProducersRequest,
-    look_up: impl Fn(&str, i32) -> Result<Vec<KnownProducer>, ErrorCode>,
+    mut look_up: impl FnMut(&str, i32) -> Result<Vec<KnownProducer>, ErrorCode>,
 ) -> Answer {
     let mut answer = begin(header);
     answer.i32(0);

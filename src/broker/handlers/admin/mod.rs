@@ -11,6 +11,7 @@ mod create_partitions;
 mod delete_records;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod incremental_alter_configs;
@@ -28,6 +29,7 @@ pub(super) const ADVERTISED: &[(ApiKey, VersionRange)] = &[
     (ApiKey::DeleteRecords, VersionRange { min: 0, max: 2 }),
     (ApiKey::OffsetForLeaderEpoch, VersionRange { min: 2, max: 4 }),
     (ApiKey::DescribeConfigs, VersionRange { min: 1, max: 4 }),
+    (ApiKey::DescribeLogDirs, VersionRange { min: 1, max: 4 }),
     (ApiKey::CreatePartitions, VersionRange { min: 0, max: 3 }),
     (ApiKey::IncrementalAlterConfigs, VersionRange { min: 0, max: 1 }),
     (ApiKey::DescribeCluster, VersionRange { min: 0, max: 1 }),
@@ -44,6 +46,7 @@ pub(super) enum AdminRequest {
     CreatePartitions(create_partitions::CreatePartitionsRequest),
     IncrementalAlterConfigs(incremental_alter_configs::AlterConfigsRequest),
     DescribeCluster(describe_cluster::DescribeClusterRequest),
+    DescribeLogDirs(describe_log_dirs::DescribeLogDirsRequest),
     DescribeProducers(describe_producers::DescribeProducersRequest),
     DescribeTopicPartitions(describe_topic_partitions::DescribeTopicPartitionsRequest),
 }
@@ -69,6 +72,7 @@ pub(super) fn decode(
             incremental_alter_configs::decode(reader).map(R::IncrementalAlterConfigs)
         }
         ApiKey::DescribeCluster => describe_cluster::decode(reader, version).map(R::DescribeCluster),
+        ApiKey::DescribeLogDirs => describe_log_dirs::decode(reader).map(R::DescribeLogDirs),
         ApiKey::DescribeProducers => describe_producers::decode(reader).map(R::DescribeProducers),
         ApiKey::DescribeTopicPartitions => {
             describe_topic_partitions::decode(reader).map(R::DescribeTopicPartitions)
@@ -93,6 +97,7 @@ pub(super) fn handle(
             incremental_alter_configs::handle(cluster, header, body, context)
         }
         AdminRequest::DescribeCluster(body) => describe_cluster::handle(cluster, header, body, context),
+        AdminRequest::DescribeLogDirs(body) => describe_log_dirs::handle(cluster, header, body),
         AdminRequest::DescribeProducers(body) => describe_producers::handle(cluster, header, body),
         AdminRequest::DescribeTopicPartitions(body) => {
             describe_topic_partitions::handle(cluster, header, body)
@@ -109,6 +114,7 @@ pub(super) fn refuse(header: &RequestHeader, request: &AdminRequest, code: Error
         AdminRequest::CreatePartitions(body) => create_partitions::refuse(header, body, code),
         AdminRequest::IncrementalAlterConfigs(body) => incremental_alter_configs::refuse(header, body, code),
         AdminRequest::DescribeCluster(_) => describe_cluster::refuse(header, code),
+        AdminRequest::DescribeLogDirs(_) => describe_log_dirs::refuse(header, code),
         AdminRequest::DescribeProducers(body) => describe_producers::refuse(header, body, code),
         AdminRequest::DescribeTopicPartitions(body) => describe_topic_partitions::refuse(header, body, code),
     }
@@ -124,6 +130,7 @@ impl AdminRequest {
             Self::CreatePartitions(body) => body.topic_names().collect(),
             Self::IncrementalAlterConfigs(body) => body.topic_names().collect(),
             Self::DescribeCluster(_) => Vec::new(),
+            Self::DescribeLogDirs(body) => body.topic_names().collect(),
             Self::DescribeProducers(body) => body.topic_names().collect(),
             Self::DescribeTopicPartitions(body) => body.topic_names().collect(),
         }
