@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # Other people's Kafka clients against the embedded broker, and this project's producer read by them.
 #
-#   scripts/interop.sh [CLIENT…]      of: kcat confluent kafkajs franz java tools   (default: all)
+#   scripts/interop.sh [CLIENT…]      of: kcat confluent kafkajs aiokafka franz java tools   (default: all)
 #
 # INTEROP_RECORDS         records per client and codec, default 10000
+# INTEROP_GROUP_RECORDS   records per client in a group, default 1000
 # INTEROP_CODECS          default "none gzip snappy lz4 zstd"
 # INTEROP_JAVA_VERSIONS   whose console tools, default "4.3.0 3.9.2 2.8.2" (see kafka-jars.sh)
 # INTEROP_STRICT=1        a skipped client is a failure
 # FACTEUR_BIN             the binary to test; without it `cargo build --features lab` makes one
 # FACTEUR_KAFKA_HOME      where what is fetched is kept, default .kafka
 #
-# Every client writes, idempotently, to a topic of one partition; reads it back without a group; and `facteur consume`
-# reads it too. "equal" is said if both gave the same bytes in the same order as were written, if all records carry one
-# producer id, and (where franz-go is to be had, which can tell) if they lie in batches of the codec that was asked for.
-# Then `facteur produce` writes and each client reads. A client that cannot be had here is skipped by name. `tools` are
-# Kafka's administration tools, which describe and alter what is there (scripts/interop/tools.sh).
+# Every client writes, idempotently, to a topic of one partition; reads it back without a group (kafkajs can only read in
+# one); and `facteur consume` reads it too. "equal" is said if both gave the same bytes in the same order as were written,
+# if all records carry one producer id, and (where franz-go is to be had, which can tell) if they lie in batches of the codec that was asked for.
+# Then `facteur produce` writes and each client reads; then each reads in a group, twice (scripts/interop/groups.sh). A
+# client that cannot be had here is skipped by name. `tools` are Kafka's administration tools, which describe and alter
+# what is there (scripts/interop/tools.sh).
 #
 # Needs cargo (or FACTEUR_BIN). The clients need: apt-get as root for kcat; python3 with venv; node and npm; go (1.26 or
 # later); java and mvn. They are installed by these under .kafka/interop, on the first run.
@@ -26,17 +28,19 @@ tools=$home/interop
 records=${INTEROP_RECORDS:-10000}
 read -ra codecs <<<"${INTEROP_CODECS:-none gzip snappy lz4 zstd}"
 read -ra java_versions <<<"${INTEROP_JAVA_VERSIONS:-4.3.0 3.9.2 2.8.2}"
-wanted=("$@")
+group_records=${INTEROP_GROUP_RECORDS:-1000}
+wanted=("$@") group_names=()
 passed=0 failed=0 skipped=0 have_franz='' topics=0
 # A client that hangs is a failure, not a hanging script.
 limit=(timeout --kill-after=5 180)
 
 die() { echo "interop.sh: $*" >&2; exit 1; }
 [[ $records =~ ^[1-9][0-9]*$ ]] || die "INTEROP_RECORDS is '$records', which is no number of records"
+[[ $group_records =~ ^[1-9][0-9]*$ ]] || die "INTEROP_GROUP_RECORDS is '$group_records', which is no number of records"
 for client in ${wanted[@]+"${wanted[@]}"}; do
   case $client in
-    kcat | confluent | kafkajs | franz | java | tools) ;;
-    *) die "unknown client '$client'; expected kcat, confluent, kafkajs, franz, java or tools" ;;
+    kcat | confluent | kafkajs | aiokafka | franz | java | tools) ;;
+    *) die "unknown client '$client'; expected kcat, confluent, kafkajs, aiokafka, franz, java or tools" ;;
   esac
 done
 
@@ -71,7 +75,7 @@ kcat_consume() {
 confluent_install() {
   why="python3 with venv is missing"
   has python3 || return
-  why="pip could not install confluent-kafka"
+  why="pip could not install confluent-kafka and aiokafka"
   [ -x "$tools/venv/bin/pip" ] || python3 -m venv "$tools/venv" || return
   "$tools/venv/bin/pip" install --quiet --disable-pip-version-check -r "$root/scripts/interop/requirements.txt"
 }
@@ -92,6 +96,13 @@ kafkajs_install() {
 kafkajs() { NODE_PATH=$tools/npm/node_modules node "$root/scripts/interop/kafkajs_client.mjs" "$@"; }
 kafkajs_version() { kafkajs version; }
 kafkajs_produce() { kafkajs produce "$broker" "$@"; }
+kafkajs_consume() { kafkajs group "$broker" "$1" "kafkajs-$1" "$records"; }
+
+aiokafka_install() { confluent_install; }
+aiokafka() { "$tools/venv/bin/python" "$root/scripts/interop/aiokafka_client.py" "$@"; }
+aiokafka_version() { aiokafka version; }
+aiokafka_produce() { aiokafka produce "$broker" "$@"; }
+aiokafka_consume() { aiokafka consume "$broker" "$1" "$records"; }
 
 franz_install() {
   why="go is missing"
@@ -205,13 +216,10 @@ client_writes() {
     return
   fi
   text="$2 idempotent $3: $records sent"
-  if declare -F "$1_consume" >/dev/null; then
-    read_as "it read back" "$1_consume" "$topic"
-    text+=", $count read back"
-  fi
+  read_as "it read back" "$1_consume" "$topic"
+  text+=", $count read back"
   check_log "$topic" "$3"
   text+=", $facteur_count by facteur consume"
-  declare -F "$1_consume" >/dev/null || text+=" (it reads in groups only)"
   conclude "$text"
 }
 
@@ -243,11 +251,18 @@ with_client() {
   fi
   name=$("$1_version")
   for codec in "${codecs[@]}"; do client_writes "$1" "$name" "$codec"; done
-  declare -F "$1_consume" >/dev/null || return 0
   for codec in "${codecs[@]}"; do
     [ -z "${written[$codec]:-}" ] || client_reads "$1" "$name" "$codec"
   done
+  client_in_group "$1" "$name"
+  if [ "$1" = java ]; then
+    course_lines "$name"
+    groups_tool "$name"
+  fi
 }
+
+# shellcheck source=scripts/interop/groups.sh
+source "$root/scripts/interop/groups.sh"
 
 # --- The run.
 
@@ -299,7 +314,7 @@ write_functions
 
 declare -A written=()
 for codec in "${codecs[@]}"; do facteur_writes "$codec"; done
-for client in kcat confluent kafkajs franz; do
+for client in kcat confluent kafkajs aiokafka franz; do
   ! is_wanted "$client" || with_client "$client"
 done
 if is_wanted java; then

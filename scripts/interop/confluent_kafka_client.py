@@ -2,9 +2,8 @@
 
     confluent_kafka_client.py version
     confluent_kafka_client.py produce BOOTSTRAP TOPIC CODEC FILE
-    confluent_kafka_client.py consume BOOTSTRAP TOPIC COUNT         prints the values
-
-It reads partition 0 by assignment; a group is never joined.
+    confluent_kafka_client.py consume BOOTSTRAP TOPIC COUNT         prints the values of partition 0
+    confluent_kafka_client.py group BOOTSTRAP TOPIC GROUP COUNT     prints the values, in a group, and commits
 """
 
 import sys
@@ -51,7 +50,22 @@ def consume(bootstrap, topic, count):
         "check.crcs": True,
     })
     consumer.assign([confluent_kafka.TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
-    left = int(count)
+    read(consumer, int(count))
+
+
+def group(bootstrap, topic, group_id, count):
+    consumer = confluent_kafka.Consumer({
+        "bootstrap.servers": bootstrap,
+        "group.id": group_id,
+        "auto.offset.reset": "earliest",
+        "check.crcs": True,
+    })
+    consumer.subscribe([topic])
+    read(consumer, int(count))
+
+
+def read(consumer, count):
+    left = count
     deadline = time.monotonic() + DEADLINE_S
     while left > 0 and time.monotonic() < deadline:
         for message in consumer.consume(min(left, 1000), timeout=1.0):
@@ -68,4 +82,4 @@ def version():
     print(f"confluent-kafka {confluent_kafka.__version__} (librdkafka {confluent_kafka.libversion()[0]})")
 
 
-{"produce": produce, "consume": consume, "version": version}[sys.argv[1]](*sys.argv[2:])
+{"produce": produce, "consume": consume, "group": group, "version": version}[sys.argv[1]](*sys.argv[2:])

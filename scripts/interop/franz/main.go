@@ -4,8 +4,9 @@
 //	franz produce BOOTSTRAP TOPIC CODEC FILE
 //	franz consume BOOTSTRAP TOPIC COUNT      prints the values
 //	franz codecs BOOTSTRAP TOPIC COUNT       prints how many records lie in batches of which codec
+//	franz group BOOTSTRAP TOPIC GROUP COUNT  prints the values, in a group, and commits
 //
-// It reads partition 0 directly; a group is never joined.
+// Without a group it reads partition 0 directly.
 package main
 
 import (
@@ -48,6 +49,13 @@ func run(arguments []string) error {
 			return codecs(arguments[1], arguments[2], count)
 		}
 		return consume(arguments[1], arguments[2], count)
+	}
+	if len(arguments) == 5 && arguments[0] == "group" {
+		count, err := strconv.Atoi(arguments[4])
+		if err != nil {
+			return err
+		}
+		return group(arguments[1], arguments[2], arguments[3], count)
 	}
 	return fmt.Errorf("unknown arguments %q", arguments)
 }
@@ -127,13 +135,40 @@ func produce(bootstrap, topic, codecName, path string) error {
 
 func consume(bootstrap, topic string, count int) error {
 	out := bufio.NewWriter(os.Stdout)
-	err := read(bootstrap, topic, count, func(record *kgo.Record) error {
+	if err := read(bootstrap, topic, count, printTo(out)); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func printTo(out *bufio.Writer) func(*kgo.Record) error {
+	return func(record *kgo.Record) error {
 		if _, err := out.Write(record.Value); err != nil {
 			return err
 		}
 		return out.WriteByte('\n')
-	})
+	}
+}
+
+func group(bootstrap, topic, name string, count int) error {
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(bootstrap),
+		kgo.ConsumerGroup(name),
+		kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.DisableAutoCommit(),
+	)
 	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	out := bufio.NewWriter(os.Stdout)
+	if err := poll(ctx, client, count, printTo(out)); err != nil {
+		return err
+	}
+	if err := client.CommitUncommittedOffsets(ctx); err != nil {
 		return err
 	}
 	return out.Flush()
@@ -171,6 +206,10 @@ func read(bootstrap, topic string, count int, each func(*kgo.Record) error) erro
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
+	return poll(ctx, client, count, each)
+}
+
+func poll(ctx context.Context, client *kgo.Client, count int, each func(*kgo.Record) error) error {
 	for left := count; left > 0; {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
