@@ -314,6 +314,7 @@ write_functions
 
 declare -A written=()
 for codec in "${codecs[@]}"; do facteur_writes "$codec"; done
+client_in_group facteur "$facteur_name"
 for client in kcat confluent kafkajs aiokafka franz; do
   ! is_wanted "$client" || with_client "$client"
 done

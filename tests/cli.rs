@@ -176,6 +176,71 @@ fn keys_headers_codecs_and_modes_arrive() {
     assert_eq!(stdout(&one).lines().count(), 1);
 }
 
+fn in_order(output: &Output) -> Vec<String> {
+    let mut lines: Vec<String> = stdout(output).lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+// What a group is for: the next run begins where the last one stopped, whatever ended it. Fails if the offsets of what was
+// printed are not committed, or those of what was only fetched are.
+#[test]
+fn a_group_goes_on_where_it_stopped() {
+    let broker = Running::broker();
+    let to = ["-b", broker.kafka(), "-t", "bhf-transactions"];
+    let read = |more: &[&str]| run(&[&["consume"], &to[..], &["--group", "readers"], more].concat());
+    for (partition, lines) in [("0", "a\nb\nc\n"), ("1", "d\ne\n"), ("2", "f\n")] {
+        let sent = run_with_input(&[&["produce"], &to[..], &["-p", partition]].concat(), lines.as_bytes());
+        assert_eq!(code(&sent), 0, "{}", stderr(&sent));
+    }
+
+    let first = read(&["--from-beginning", "-c", "4"]);
+    let second = read(&["-e"]);
+    let third = read(&["--from-beginning", "-e"]);
+
+    assert_eq!((code(&first), code(&second), code(&third)), (0, 0, 0), "{}", stderr(&second));
+    assert_eq!((in_order(&first).len(), in_order(&second).len(), stdout(&third).as_str()), (4, 2, ""));
+    let mut all = [in_order(&first), in_order(&second)].concat();
+    all.sort();
+    assert_eq!(all, ["a", "b", "c", "d", "e", "f"]);
+    let other = run(&[&["consume"], &to[..], &["-g", "others", "-e", "--from-beginning"]].concat());
+    assert_eq!(in_order(&other).len(), 6, "another group has read nothing yet");
+}
+
+// Two members, one of which stays: the second takes over a part, and what a signal ends is committed. Fails if a record
+// is printed by both, or by none.
+#[cfg(unix)]
+#[test]
+fn two_members_of_a_group_share_and_a_signal_commits() {
+    let broker = Running::broker();
+    let to = ["-b", broker.kafka(), "-t", "bhf-transactions"];
+    let member = [&["consume"], &to[..], &["-g", "readers", "--from-beginning"]].concat();
+    let send = |line: &str| {
+        for partition in ["0", "1", "2"] {
+            let text = format!("{line} {partition}\n");
+            let sent = run_with_input(&[&["produce"], &to[..], &["-p", partition]].concat(), text.as_bytes());
+            assert_eq!(code(&sent), 0, "{}", stderr(&sent));
+        }
+    };
+    send("early");
+    let mut first = facteur(&member).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(first.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut seen: Vec<String> = lines.by_ref().take(3).collect();
+
+    // It stops at the end of its part, which it gets only when the first member has given it up.
+    let second = run(&[&member[..], &["-e"]].concat());
+    send("late");
+    seen.extend(lines.by_ref().take(3));
+
+    assert_eq!((code(&second), stdout(&second).as_str()), (0, ""), "what was read before is committed");
+    seen.sort();
+    assert_eq!(seen, ["early 0", "early 1", "early 2", "late 0", "late 1", "late 2"]);
+    assert!(Command::new("kill").args(["-TERM", &first.id().to_string()]).status().unwrap().success());
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    let after = run(&[&member[..], &["-e"]].concat());
+    assert_eq!((code(&after), stdout(&after).as_str()), (0, ""), "the signal committed what was printed");
+}
+
 // A file larger than every window comes out as it went in, in order within its partition.
 #[test]
 fn a_large_file_arrives_whole_and_in_order() {
@@ -242,6 +307,7 @@ fn mistakes_are_named_and_have_their_exit_codes() {
         (&["produce"], 2, &["--topic"]),
         (&["consume", "-t", "t", "-o", "middle"], 2, &["middle", "beginning"]),
         (&["consume", "-t", "t", "-f", "%z"], 2, &["%z"]),
+        (&["consume", "-t", "t", "-g", "g", "-p", "1"], 2, &["--group", "--partition"]),
         (&["teleport"], 2, &["teleport"]),
     ];
     for (arguments, expected, words) in cases {

@@ -19,6 +19,9 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+#[path = "wire_api/groups.rs"]
+mod groups;
+
 const CLIENT: &str = "client-ü";
 const CORRELATION_ID: i32 = 77;
 const TOPIC_ID: TopicId = TopicId([9; 16]);

@@ -10,6 +10,8 @@ kcat_group() {
   kcat -b "$broker" -c "$3" -q -X auto.offset.reset=earliest -X check.crcs=true -G "$2" "$1"
 }
 # shellcheck disable=SC2317
+facteur_group() { "$facteur" consume -b "$broker" -t "$1" --group "$2" --from-beginning -c "$3"; }
+# shellcheck disable=SC2317
 confluent_group() { confluent group "$broker" "$@"; }
 # shellcheck disable=SC2317
 kafkajs_group() { kafkajs group "$broker" "$@"; }

@@ -2,7 +2,8 @@
 //!
 //! **Why not the producer.** It writes, and only writes. This one asks for metadata, topics, offsets and records, one
 //! question at a time, and says in one sentence what is wrong. Neighbours: [`crate::cli::connection`] talks to one
-//! broker; `topics`, `consume`, `produce` ask. Not here: consumer groups.
+//! broker; `topics`, `consume`, `produce` ask. Not here: what members of a group do, see
+//! [`crate::cli::group_membership`].
 
 mod admin;
 
@@ -18,6 +19,7 @@ use crate::wire::api::ApiKey;
 use crate::wire::api::create_topics::{self, CreatedTopic, NewTopic};
 use crate::wire::api::delete_topics::{self, DeletedTopic};
 use crate::wire::api::fetch::{self, FetchPartition, FetchRequest, FetchResponse, IsolationLevel};
+use crate::wire::api::find_coordinator::{self, FindCoordinatorResponse};
 use crate::wire::api::list_offsets::{self, PartitionOffset};
 use crate::wire::api::metadata::{self, MetadataResponse, Topic};
 
@@ -255,6 +257,47 @@ impl Client {
         answer.map_err(|error| self.broken(&error))
     }
 
+    /// A new connection to the broker that looks after a consumer group; waits for one for as long as a question may take.
+    ///
+    /// # Errors
+    ///
+    /// If no broker says that it does, or it does not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::metadata`].
+    pub async fn coordinator(&mut self, group: &str) -> Result<Connection, Failure> {
+        let mut answer = self.ask_coordinator(group).await.map_err(|error| self.broken(&error))?;
+        for _attempt in 0..self.timeout.as_millis() / COORDINATOR_BACKOFF.as_millis() {
+            if !matches!(
+                answer.error,
+                ErrorCode::COORDINATOR_NOT_AVAILABLE | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+            ) {
+                break;
+            }
+            crate::lab::tasks::sleep(COORDINATOR_BACKOFF).await;
+            answer = self.ask_coordinator(group).await.map_err(|error| self.broken(&error))?;
+        }
+        if !answer.error.is_none() {
+            let message = format!(
+                "no broker of {} looks after group {group:?}: {}{}. Try again, or read without a group",
+                self.bootstrap,
+                answer.error,
+                answer.message.map(|message| format!(" ({message})")).unwrap_or_default()
+            );
+            return Err(Failure::new(Exit::CannotConnect, message));
+        }
+        let address = HostPort { host: answer.host, port: answer.port };
+        Connection::open(&address, self.timeout).await.map_err(|error| self.broken(&error))
+    }
+
+    async fn ask_coordinator(&mut self, group: &str) -> Result<FindCoordinatorResponse, ConnectionError> {
+        let version = self.first.version_for(ApiKey::FindCoordinator)?;
+        let encode = |id| find_coordinator::encode_request(version, id, CLIENT_ID, group);
+        let body = self.first.ask(ApiKey::FindCoordinator, version, Duration::ZERO, encode).await?;
+        Ok(find_coordinator::decode_response(version, body)?)
+    }
+
     /// A connection to the controller; the first connection where there is none of its own.
     async fn controller(&mut self) -> Result<&mut Connection, ConnectionError> {
         let answer = self.ask_metadata(Some(&[])).await?;
@@ -283,7 +326,7 @@ impl Client {
         i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX)
     }
 
-    fn broken(&self, error: &ConnectionError) -> Failure {
+    pub(super) fn broken(&self, error: &ConnectionError) -> Failure {
         Failure::new(Exit::CannotConnect, format!("the conversation with {} failed: {error}", self.bootstrap))
     }
 }
@@ -305,6 +348,8 @@ pub fn parse_bootstrap(text: &str) -> Result<Vec<HostPort>, Failure> {
     }
 }
 
+/// How long to wait between two questions for a coordinator.
+const COORDINATOR_BACKOFF: Duration = Duration::from_millis(100);
 /// A topic is given this many chances to appear (B17: four refreshes).
 const METADATA_ATTEMPTS: u32 = 4;
 const METADATA_BACKOFF: Duration = Duration::from_millis(100);

@@ -1,8 +1,8 @@
 //! `facteur consume`: prints the records of a topic.
 //!
 //! **Why.** To see what a producer did one must read it back, with the producer's id, epoch and sequence. Neighbours:
-//! [`crate::cli::client`] fetches, [`crate::cli::message_format`] prints. Not here: groups and commits; every run reads
-//! from where it is told.
+//! [`crate::cli::client`] fetches, [`crate::cli::message_format`] prints. With `--group`, [`crate::cli::group_consumer`]
+//! says which partitions to read and from where. Not here: how members of a group share.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,6 +13,7 @@ use clap::Args;
 
 use crate::cli::client::Client;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::group_consumer;
 use crate::cli::message_format::{ConsumedRecord, MessageFormat};
 use crate::cli::output;
 use crate::cli::signals::Signals;
@@ -38,6 +39,10 @@ pub struct ConsumeArguments {
     /// Only this partition [default: all].
     #[arg(short, long, value_parser = clap::value_parser!(i32).range(0..))]
     partition: Option<i32>,
+    /// Read as a member of this consumer group: share the partitions with its other members, begin where the group
+    /// stopped, commit every 5 s and at the end. Where nothing was committed yet, `-o` says where to begin.
+    #[arg(short, long, value_name = "GROUP", conflicts_with = "partition")]
+    group: Option<String>,
     /// Where to begin: beginning, end, or an offset.
     #[arg(short, long, default_value = "end", value_parser = parse_start)]
     offset: Start,
@@ -82,6 +87,9 @@ enum Start {
 pub async fn run(arguments: ConsumeArguments) -> Result<Exit, Failure> {
     let format = format(&arguments).map_err(Failure::usage)?;
     let mut signals = Signals::listen()?;
+    if let Some(group) = &arguments.group {
+        return group_consumer::run(&arguments, group, &format, &mut signals).await;
+    }
     tokio::select! {
         outcome = consume(&arguments, &format) => outcome.map(|()| Exit::Ok),
         () = signals.next() => Ok(Exit::Ok),
@@ -99,15 +107,15 @@ fn format(arguments: &ConsumeArguments) -> Result<MessageFormat, String> {
 
 /// A partition that is being read.
 #[derive(Debug)]
-struct Position {
-    leader: NodeId,
-    next_offset: i64,
+pub(super) struct Position {
+    pub(super) leader: NodeId,
+    pub(super) next_offset: i64,
     /// Where to stop, if there is an end.
     end_offset: Option<i64>,
 }
 
 impl Position {
-    fn is_at_end(&self) -> bool {
+    pub(super) fn is_at_end(&self) -> bool {
         self.end_offset.is_some_and(|end| self.next_offset >= end)
     }
 }
@@ -117,34 +125,79 @@ async fn consume(arguments: &ConsumeArguments, format: &MessageFormat) -> Result
     let mut positions = positions(&mut client, arguments).await?;
     let mut left = arguments.count.unwrap_or(u64::MAX);
     while left > 0 && !positions.values().all(Position::is_at_end) {
-        let mut leaders: Vec<NodeId> = positions
-            .values()
-            .filter(|position| !position.is_at_end())
-            .map(|position| position.leader)
-            .collect();
-        leaders.sort_unstable();
-        leaders.dedup();
-        // With several leaders none may keep the others waiting for long.
-        let max_wait = Duration::from_millis(if leaders.len() > 1 { 50 } else { 500 });
-        for leader in leaders {
-            let wanted =
-                positions.iter().filter(|(_, position)| position.leader == leader && !position.is_at_end());
-            let wanted = wanted.map(|(partition, position)| FetchPartition {
-                partition: *partition,
-                fetch_offset: position.next_offset,
-                max_bytes: PARTITION_MAX_BYTES,
-            });
-            let wanted: Vec<FetchPartition> = wanted.collect();
-            let answer = client.fetch(leader, &arguments.topic, wanted, max_wait).await?;
-            for fetched in answer.partitions {
-                print_fetched(&fetched, &mut positions, format, &mut left)?;
-            }
-        }
-        if positions.values().any(|position| position.leader == NO_LEADER) {
-            find_leaders(&mut client, &arguments.topic, &mut positions).await?;
-        }
+        fetch_once(&mut client, arguments, &mut positions, format, &mut left).await?;
     }
     Ok(())
+}
+
+/// Asks each leader once, waiting half a second at most, and prints what there is.
+pub(super) async fn fetch_once(
+    client: &mut Client,
+    arguments: &ConsumeArguments,
+    positions: &mut BTreeMap<i32, Position>,
+    format: &MessageFormat,
+    left: &mut u64,
+) -> Result<(), Failure> {
+    let reading = positions.values().filter(|position| !position.is_at_end());
+    let mut leaders: Vec<NodeId> = reading.map(|position| position.leader).collect();
+    leaders.sort_unstable();
+    leaders.dedup();
+    // With several leaders none may keep the others waiting for long.
+    let max_wait = Duration::from_millis(if leaders.len() > 1 { 50 } else { 500 });
+    for leader in leaders {
+        let wanted =
+            positions.iter().filter(|(_, position)| position.leader == leader && !position.is_at_end());
+        let wanted = wanted.map(|(partition, position)| FetchPartition {
+            partition: *partition,
+            fetch_offset: position.next_offset,
+            max_bytes: PARTITION_MAX_BYTES,
+        });
+        let wanted: Vec<FetchPartition> = wanted.collect();
+        let answer = client.fetch(leader, &arguments.topic, wanted, max_wait).await?;
+        for fetched in answer.partitions {
+            print_fetched(&fetched, positions, format, left)?;
+        }
+    }
+    if positions.values().any(|position| position.leader == NO_LEADER) {
+        find_leaders(client, &arguments.topic, positions).await?;
+    }
+    Ok(())
+}
+
+impl ConsumeArguments {
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(super) const fn cluster(&self) -> &ClusterArguments {
+        &self.cluster
+    }
+
+    pub(super) const fn stops_at_end(&self) -> bool {
+        self.exit_at_end
+    }
+
+    pub(super) fn max_records(&self) -> u64 {
+        self.count.unwrap_or(u64::MAX)
+    }
+}
+
+/// A partition read from where its group stopped; where nothing was committed, from where the flags say.
+pub(super) async fn group_position(
+    client: &mut Client,
+    arguments: &ConsumeArguments,
+    (partition, leader): (i32, NodeId),
+    committed: Option<i64>,
+) -> Result<Position, Failure> {
+    let start = offset_at(client, leader, &arguments.topic, partition, EARLIEST).await?;
+    let end = offset_at(client, leader, &arguments.topic, partition, LATEST).await?;
+    let first = if arguments.from_beginning { Start::Beginning } else { arguments.offset };
+    let next_offset = match (committed, first) {
+        (Some(offset), _) | (None, Start::Offset(offset)) => offset.clamp(start, end),
+        (None, Start::Beginning) => start,
+        (None, Start::End) => end,
+    };
+    Ok(Position { leader, next_offset, end_offset: arguments.exit_at_end.then_some(end) })
 }
 
 async fn positions(
@@ -322,4 +375,5 @@ const EXAMPLES: &str = "\
 Examples:
   facteur consume -t bhf-transactions --from-beginning -e
   facteur consume -t bhf-transactions -o beginning -e --print partition,offset,key
+  facteur consume -t bhf-transactions --group readers --from-beginning
   facteur consume -t bhf-transactions -p 0 -o 5 -c 1 -f '%o %k %v pid=%x epoch=%y seq=%Q\\n'";

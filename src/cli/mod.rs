@@ -17,6 +17,8 @@ pub mod consume;
 pub mod doctor;
 pub mod exit;
 pub mod generate_transactions;
+mod group_consumer;
+mod group_membership;
 pub mod healthcheck;
 pub mod http;
 pub mod lab;

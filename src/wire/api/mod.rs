@@ -13,6 +13,7 @@
 //! engine), and what an error code means.
 
 pub mod api_versions;
+pub mod consumer_protocol;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_records;
@@ -20,16 +21,24 @@ pub mod delete_topics;
 pub mod describe_configs;
 pub mod describe_producers;
 pub mod fetch;
+pub mod find_coordinator;
+pub mod heartbeat;
 pub mod incremental_alter_configs;
 pub mod init_producer_id;
+pub mod join_group;
+pub mod leave_group;
 pub mod list_offsets;
 pub mod metadata;
+pub mod offset_commit;
+pub mod offset_fetch;
 pub mod produce;
+pub mod sync_group;
 
 use std::fmt;
 
 use crate::wire::WireError;
 use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
 
 /// The longest pause that a broker can ask of us (its quotas never do by more than seconds).
 pub const MAX_THROTTLE_MS: i32 = 3_600_000;
@@ -211,6 +220,11 @@ impl ApiKey {
             Self::Fetch => (4, 12),
             Self::ListOffsets => (1, 7),
             Self::Metadata => (0, 13),
+            Self::OffsetCommit => (7, 8),
+            Self::OffsetFetch | Self::JoinGroup => (5, 7),
+            Self::FindCoordinator => (1, 3),
+            Self::Heartbeat => (3, 4),
+            Self::LeaveGroup | Self::SyncGroup => (3, 5),
             Self::ApiVersions => (0, 4),
             Self::CreateTopics => (2, 7),
             Self::DeleteTopics => (1, 5),
@@ -220,14 +234,7 @@ impl ApiKey {
             Self::CreatePartitions => (0, 3),
             Self::IncrementalAlterConfigs => (0, 1),
             Self::DescribeProducers => (0, 0),
-            Self::OffsetCommit
-            | Self::OffsetFetch
-            | Self::FindCoordinator
-            | Self::JoinGroup
-            | Self::Heartbeat
-            | Self::LeaveGroup
-            | Self::SyncGroup
-            | Self::DescribeGroups
+            Self::DescribeGroups
             | Self::ListGroups
             | Self::OffsetForLeaderEpoch
             | Self::DeleteGroups
@@ -291,6 +298,30 @@ impl fmt::Display for VersionRange {
 pub fn negotiate(ours: VersionRange, theirs: VersionRange) -> Option<i16> {
     let highest = ours.max.min(theirs.max);
     (highest >= ours.min.max(theirs.min)).then_some(highest)
+}
+
+/// How a member of a consumer group names itself in most of its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupMember<'a> {
+    /// The group.
+    pub group: &'a str,
+    /// The generation that it is in.
+    pub generation: i32,
+    /// Its id.
+    pub member_id: &'a str,
+}
+
+impl GroupMember<'_> {
+    /// What kind of group consumers make.
+    pub const PROTOCOL_TYPE: &'static str = "consumer";
+
+    /// Group, generation, id, and that it is no static member.
+    fn write(&self, writer: &mut Writer) {
+        writer.string(self.group);
+        writer.i32(self.generation);
+        writer.string(self.member_id);
+        writer.nullable_string(None);
+    }
 }
 
 /// The pause that a broker asks for: negative is none, and more than an hour is not believed.
