@@ -1,11 +1,14 @@
 //! Labs in this process, on a lab of their own.
 
+use facteur::broker::CompactionTiming;
+use facteur::lab::embedded::BrokerBehaviour;
 use facteur::lab::environment::ProducerEnvironment;
 use facteur::lab::language::Language;
 use facteur::lab::runner::checkpoint::Checkpoint;
 use facteur::lab::runner::lab_id::LabId;
-use facteur::lab::runner::own_lab::OwnLab;
+use facteur::lab::runner::own_lab::{OwnLab, settings};
 use facteur::lab::runner::run::Runner;
+use facteur::lab::running::LabSettings;
 
 async fn own_lab() -> OwnLab {
     OwnLab::start(None, ProducerEnvironment::default()).await.unwrap()
@@ -78,4 +81,28 @@ async fn the_exercises_on_timeouts_are_reached() {
     for checkpoint in run(&[LabId::Timeouts, LabId::TimeoutToxic], Language::English).await {
         assert!(checkpoint.ok, "{checkpoint:#?}");
     }
+}
+
+// The second layer of idempotence, and the breaker that protects callers while Kafka is away; the injector's proxy is the
+// switch. Fails if a repeated key writes again, a circuit stays closed after five failures, or open after Kafka is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_labs_on_callers_are_reached() {
+    for checkpoint in run(&[LabId::IdempotencyKey, LabId::Breaker], Language::French).await {
+        assert!(checkpoint.ok, "{checkpoint:#?}");
+        assert!(checkpoint.steps.len() >= 4, "{checkpoint:#?}");
+    }
+}
+
+// With Kafka's own timing nothing goes before its segment is closed by a later record: the lab must still be reached, and
+// must have written such records.
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_is_reached_with_kafkas_own_timing() {
+    let behaviour = BrokerBehaviour { compaction: CompactionTiming::Kafka, ..BrokerBehaviour::default() };
+    let own = OwnLab::start_with(LabSettings { behaviour, ..settings() }).await.unwrap();
+
+    let checkpoint = Runner::new(own.target(), Language::English).run(LabId::Compaction).await;
+
+    own.stop().await;
+    assert!(checkpoint.ok, "{checkpoint:#?}");
+    assert!(checkpoint.conclusion.contains("the log had V1, V2, V3"), "{checkpoint:#?}");
 }

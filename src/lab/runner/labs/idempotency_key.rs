@@ -1,7 +1,7 @@
 //! What idempotence does not do: a call that is repeated is a new record, unless it carries an `Idempotency-Key`.
 //!
 //! **Why in mode `idempotent`.** The producer's sequence numbers are on, and still the second call is stored: they cover
-//! the producer's own repetitions only (D-57). Neighbours: [`super::idempotence`] loses answers. Not here: how long keys
+//! the producer's own repetitions only (D-57). Neighbours: [`crate::lab::idempotency`] remembers the keys. Not here: how long keys
 //! are kept.
 
 use crate::lab::profile::Profile;

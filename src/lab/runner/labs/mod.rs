@@ -4,6 +4,7 @@
 //! Not here: the key experiment, which `facteur validate` shares ([`super::experiment`]).
 
 mod asynchronous;
+mod breaker;
 mod compaction;
 mod faults;
 mod idempotence;
@@ -41,7 +42,7 @@ pub async fn run(runner: &Runner, lab: LabId, steps: &mut Steps) -> Result<(), S
         LabId::Compaction => compaction::run(runner, steps).await,
         LabId::Keys => keys::run(runner, steps).await,
         LabId::IdempotencyKey => idempotency_key::run(runner, steps).await,
-        LabId::Breaker => Err(Stop::new("this build has no circuit breaker")),
+        LabId::Breaker => Box::pin(breaker::run(runner, steps)).await,
         LabId::Timeouts => Box::pin(timeouts::run(runner, steps)).await,
         LabId::TimeoutToxic => Box::pin(timeout_toxic::run(runner, steps)).await,
     }
