@@ -13,6 +13,8 @@
 
 #[path = "lab/breaker.rs"]
 mod breaker;
+#[path = "lab/chaos_routes.rs"]
+mod chaos_routes;
 #[path = "lab/config_route.rs"]
 mod config_route;
 #[path = "lab/contract.rs"]

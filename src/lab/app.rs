@@ -205,6 +205,11 @@ pub fn api() -> Api {
         .routes(routes!(routes::topics::records))
         .routes(routes!(routes::partition::partition))
         .routes(routes!(routes::config::config))
+        .routes(routes!(routes::chaos::state))
+        .routes(routes!(routes::chaos::proxy, routes::chaos::change_proxy))
+        .routes(routes!(routes::chaos::add_toxic))
+        .routes(routes!(routes::chaos::remove_toxic))
+        .routes(routes!(routes::chaos::reset))
         .routes(routes!(routes::problems::page))
         .routes(routes!(routes::docs::document))
         .routes(routes!(routes::docs::page));

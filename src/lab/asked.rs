@@ -29,8 +29,8 @@ impl Asked {
     ///
     /// A problem for a query that cannot be read, or for another parameter.
     pub fn parse(query: Option<&str>, names: &[&str], language: Language) -> Result<Self, Box<Problem>> {
-        let query = Query::parse(query.unwrap_or(""))
-            .map_err(|error| Box::new(problem_of_query(&error, language)))?;
+        let asked = Self::parse_any(query, language)?;
+        let query = asked.query;
         if let Some(name) = query.names().find(|name| !names.contains(name)) {
             let known = if names.is_empty() { "-".to_owned() } else { names.join(", ") };
             let happened = match language {
@@ -41,6 +41,22 @@ impl Asked {
             return Err(Box::new(Problem::parameter(kind, language, name, &happened, names)));
         }
         Ok(Self { query, language })
+    }
+
+    /// Reads a query whose names somebody else knows.
+    ///
+    /// # Errors
+    ///
+    /// A problem for a query that cannot be read.
+    pub fn parse_any(query: Option<&str>, language: Language) -> Result<Self, Box<Problem>> {
+        let query = Query::parse(query.unwrap_or(""))
+            .map_err(|error| Box::new(problem_of_query(&error, language)))?;
+        Ok(Self { query, language })
+    }
+
+    /// The names that were given, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.query.names()
     }
 
     /// A text, if it was given and is not blank.

@@ -38,6 +38,8 @@ pub enum ProblemKind {
     UnknownEvent,
     LabRunning,
     LogUnreadable,
+    ChaosOff,
+    FaultConflict,
     NotFound,
     MethodNotAllowed,
     UriTooLong,
@@ -320,6 +322,26 @@ const TABLE: &[Row] = {
             ),
         ),
         row(
+            K::ChaosOff,
+            "chaos-off",
+            S::NOT_FOUND,
+            ("There is no fault injector", "Il n'y a pas d'injecteur de pannes"),
+            (
+                "Start the lab without --no-chaos to have one.",
+                "Démarrez le lab sans --no-chaos pour en avoir un.",
+            ),
+        ),
+        row(
+            K::FaultConflict,
+            "fault-conflict",
+            S::CONFLICT,
+            ("The injector cannot do that now", "L'injecteur ne peut pas le faire maintenant"),
+            (
+                "Look at GET /api/v1/chaos, choose another name or remove what is there; nothing was changed.",
+                "Regardez GET /api/v1/chaos, choisissez un autre nom ou supprimez ce qui est là ; rien n'a été changé.",
+            ),
+        ),
+        row(
             K::NotFound,
             "not-found",
             S::NOT_FOUND,
@@ -459,6 +481,8 @@ impl ProblemKind {
             | Self::UnknownRequest
             | Self::UnknownEvent
             | Self::LogUnreadable
+            | Self::ChaosOff
+            | Self::FaultConflict
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::UriTooLong
@@ -509,6 +533,8 @@ mod tests {
             ProblemKind::UnknownRequest,
             ProblemKind::UnknownEvent,
             ProblemKind::LogUnreadable,
+            ProblemKind::ChaosOff,
+            ProblemKind::FaultConflict,
             ProblemKind::NotFound,
             ProblemKind::MethodNotAllowed,
             ProblemKind::UriTooLong,

@@ -80,6 +80,39 @@ async fn an_idempotent_send_whose_answer_was_lost_tells_two_attempts_and_one_cop
     assert!(story["verdict"].as_str().unwrap().contains("recognised the repetition"), "{story:#}");
 }
 
+// The injector's part of the story: which answer it lost, on which connection and request, between the broker's append
+// and the producer's retry. Fails if the injector's connection is not found by the producer's local address.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_injectors_deed_stands_between_the_append_and_the_retry() {
+    let lab = started(settings()).await;
+    let lose = "/api/v1/chaos/proxies/kafka/toxics?type=drop_response&name=lose&api=Produce&count=1";
+    for (mode, event_id, copies) in [("idempotent", "DROP-I", 1), ("plain", "DROP-P", 2)] {
+        assert_eq!(call(java(&lab), "POST", lose, &["Content-Length: 0"]).await.status, 201);
+        assert_eq!(send(java(&lab), &format!("mode={mode}&eventId={event_id}")).await.status, 200);
+
+        let story = story(&lab, event_id, &["injector", "broker", "acknowledged", "http_answer"]).await;
+
+        let send = &story["sends"][0];
+        assert_eq!((&send["attempts"], &send["copies"]), (&2.into(), &copies.into()), "{story:#}");
+        let deed = of_kind(send, "injector").find(|stage| stage["kind"] == "fault_fired").unwrap();
+        let first = of_kind(send, "sent").next().unwrap();
+        assert_eq!(
+            (&deed["attempt"], &deed["correlationId"]),
+            (&1.into(), &first["correlationId"]),
+            "{story:#}"
+        );
+        assert!(deed["text"].as_str().unwrap().contains("lose @ kafka"), "{deed}");
+        let place = |wanted: &Value| {
+            send["stages"].as_array().unwrap().iter().position(|stage| stage == wanted).unwrap()
+        };
+        let appended = of_kind(send, "broker").find(|stage| stage["kind"] == "appended").unwrap();
+        let retried = of_kind(send, "sent").nth(1).unwrap();
+        assert!(place(appended) < place(deed) && place(deed) < place(retried), "{story:#}");
+        let removed = call(java(&lab), "DELETE", "/api/v1/chaos/proxies/kafka/toxics/lose", &[]).await;
+        assert_eq!(removed.status, 204);
+    }
+}
+
 // The same fault without idempotence: two appends, and the reason is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_send_whose_answer_was_lost_tells_two_appends() {

@@ -6,6 +6,7 @@
 //! new route only describes itself. Neighbours: [`problems`] turns problem kinds into documented answers,
 //! `routes/docs` serves the result. Not here: the routes.
 
+pub mod chaos_parameters;
 pub mod log_parameters;
 pub mod parameters;
 pub mod problems;

@@ -152,6 +152,53 @@ impl IntoResponses for OptionalQueryProblems {
     }
 }
 
+/// The problems of a route of the injector.
+#[derive(Debug, Clone, Copy)]
+pub struct ChaosProblems;
+
+impl IntoResponses for ChaosProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses_of(&[ProblemKind::ChaosOff])
+    }
+}
+
+/// The problems of a route that heals the injector.
+#[derive(Debug, Clone, Copy)]
+pub struct ChaosQueryProblems;
+
+impl IntoResponses for ChaosQueryProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses_of(&[ProblemKind::ChaosOff, ProblemKind::FaultConflict])
+    }
+}
+
+/// The problems of a route of the injector whose path names something.
+#[derive(Debug, Clone, Copy)]
+pub struct ChaosNamedProblems;
+
+impl IntoResponses for ChaosNamedProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses_of(&[ProblemKind::ChaosOff, ProblemKind::NotFound])
+    }
+}
+
+/// The problems of a route that changes the injector.
+#[derive(Debug, Clone, Copy)]
+pub struct ChaosConflictProblems;
+
+impl IntoResponses for ChaosConflictProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses_of(&[
+            ProblemKind::MissingParameter,
+            ProblemKind::InvalidParameter,
+            ProblemKind::InvalidQuery,
+            ProblemKind::ChaosOff,
+            ProblemKind::NotFound,
+            ProblemKind::FaultConflict,
+        ])
+    }
+}
+
 /// The problems of `GET /api/v1/topics`.
 #[derive(Debug, Clone, Copy)]
 pub struct TopicsProblems;

@@ -3,6 +3,7 @@
 //! **Why.** A route is found by its name. Neighbours: [`crate::lab::app`] wires them. Not here: limits, which are in front.
 
 pub mod audit;
+pub mod chaos;
 pub mod config;
 pub mod docs;
 pub mod health;
