@@ -13,6 +13,8 @@
     reason = "tests: a panic is the report"
 )]
 
+#[path = "operations/commands.rs"]
+mod commands;
 #[path = "operations/compose.rs"]
 mod compose;
 #[path = "operations/image.rs"]

@@ -164,3 +164,42 @@ fn mistakes_of_verify_are_named() {
         assert!(stdout(&output).is_empty(), "{arguments:?}: {}", stdout(&output));
     }
 }
+
+// In front of a Kafka that is not ours only an injector can make faults: they are armed over its admin API, find this
+// producer's requests and no others, and none stays behind. The log is read past the injector.
+#[test]
+fn faults_come_from_an_injector_in_front_of_any_kafka() {
+    let (_broker, kafka) = program();
+    let proxy = format!("kafka=0={kafka}");
+    let injector = crate::binary::Running::start(facteur(&[
+        "chaos", "serve", "--port", "0", "--json", "--proxy", &proxy,
+    ]));
+    let admin = injector.first["toxiproxy"].as_str().unwrap();
+    let through = injector.first["proxies"][0]["listen"].as_str().unwrap();
+    let place = ["-b", through, "--chaos", admin, "--audit-bootstrap", &kafka, "-t", TOPIC];
+
+    let idempotent = ["verify", "--seed", "5", "--faults", "10", "--json"];
+    let kept = run(&[&idempotent[..], &place, &QUICK].concat());
+    let plain = [
+        "verify",
+        "--mode",
+        "plain",
+        "--kinds",
+        "drop-response,duplicate-request",
+        "--faults",
+        "4",
+        "--json",
+    ];
+    let copied = run(&[&plain[..], &place, &QUICK].concat());
+    let toxics = run(&["chaos", "--url", admin, "inspect", "kafka", "--json"]);
+
+    assert_eq!((code(&kept), code(&copied)), (0, 0), "{}{}", stderr(&kept), stderr(&copied));
+    let report = lines(&stdout(&kept)).pop().unwrap();
+    let fired = report["faults"].as_array().unwrap().iter().filter(|fault| fault["fired"] == true).count();
+    assert!(fired >= 5, "{report}");
+    assert_eq!((sum(&report, "acknowledged"), sum(&report, "inLog")), (600, 600), "{report}");
+    let report = lines(&stdout(&copied)).pop().unwrap();
+    assert!(sum(&report, "duplicated") > 0 && sum(&report, "lost") == 0, "{report}");
+    let left: Value = serde_json::from_slice(&toxics.stdout).unwrap();
+    assert_eq!(left["toxics"], serde_json::json!([]), "{left}");
+}
