@@ -37,6 +37,8 @@ mod openapi;
 mod outcomes;
 #[path = "lab/patience.rs"]
 mod patience;
+#[path = "lab/requests_http.rs"]
+mod requests_http;
 #[path = "lab/support.rs"]
 mod support;
 #[path = "lab/trace.rs"]

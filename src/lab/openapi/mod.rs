@@ -19,7 +19,7 @@ use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, RefOr, Response,
+    Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, RefOr, Response, ResponseBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -96,8 +96,11 @@ fn complete(operation: &mut Operation) {
             None => drop(answers.insert(status, common.into())),
         }
     }
+    // hyper answers this before there is a route, so it has no body.
+    let too_large = ResponseBuilder::new().description("The head has more than 64 fields or 16 KiB.");
+    answers.entry("431".to_owned()).or_insert_with(|| too_large.build().into());
     let text = ObjectBuilder::new().schema_type(Type::String).build();
-    for answer in answers.values_mut() {
+    for (_, answer) in answers.iter_mut().filter(|(status, _)| *status != "431") {
         if let RefOr::T(answer) = answer {
             let header = HeaderBuilder::new()
                 .schema(Some(text.clone()))

@@ -22,8 +22,8 @@ use crate::lab::openapi::problems::QueryProblems;
 pub const MAX_PARTITIONS: i32 = 1_000_000;
 /// The course's number of partitions.
 pub const DEFAULT_PARTITIONS: i32 = 3;
-/// The longest key.
-pub const MAX_KEY_BYTES: usize = 4096;
+/// The longest key: fully escaped it still fits into an address.
+pub const MAX_KEY_BYTES: usize = 1024;
 
 /// Where a key goes.
 #[derive(Debug, Clone, Serialize, ToSchema)]

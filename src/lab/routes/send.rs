@@ -51,7 +51,9 @@ use crate::time::Instant;
             headers(
                 ("Location" = String, description = "Where the status is."),
                 ("Retry-After" = u32, description = "Seconds until it is worth asking."),
-            )),
+            ),
+            links(("status" = (operation_id = "by_query", description = "What became of it.",
+                parameters(("requestId" = "$response.body#/requestId")))))),
         SendProblems,
     ))]
 pub async fn send(

@@ -181,7 +181,8 @@ pub async fn list(
 
 /// One topic and its partitions.
 #[utoipa::path(get, path = "/api/v1/topics/{topic}", tag = "labs",
-    params(("topic" = String, Path, description = "The topic.", example = "bhf-transactions")),
+    params(("topic" = String, Path, description = "The topic.", example = "bhf-transactions",
+        pattern = r"^(?!\.{1,2}$)[a-zA-Z0-9._-]+$", max_length = 249)),
     responses((status = 200, description = "The topic.", body = TopicDetail), TopicProblems))]
 pub async fn describe(
     State(facade): State<Arc<Facade>>,
@@ -200,7 +201,8 @@ pub async fn describe(
 
 /// A page of a topic's records.
 #[utoipa::path(get, path = "/api/v1/topics/{topic}/records", tag = "labs",
-    params(("topic" = String, Path, description = "The topic.", example = "bhf-transactions"), RecordsQuery),
+    params(("topic" = String, Path, description = "The topic.", example = "bhf-transactions",
+        pattern = r"^(?!\.{1,2}$)[a-zA-Z0-9._-]+$", max_length = 249), RecordsQuery),
     responses((status = 200, description = "A page.", body = Records), RecordsProblems))]
 pub async fn records(
     State(facade): State<Arc<Facade>>,
