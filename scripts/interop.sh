@@ -8,6 +8,8 @@
 # INTEROP_CODECS          default "none gzip snappy lz4 zstd"
 # INTEROP_JAVA_VERSIONS   whose console tools, default "4.3.0 3.9.2 2.8.2" (see kafka-jars.sh)
 # INTEROP_STRICT=1        a skipped client is a failure
+# INTEROP_PROXY=1         everything goes through the fault injector, in front of a broker that advertises an address
+#                         where nobody is: a client that learns it, from any answer, fails
 # FACTEUR_BIN             the binary to test; without it `cargo build --features lab` makes one
 # FACTEUR_KAFKA_HOME      where what is fetched is kept, default .kafka
 #
@@ -277,19 +279,23 @@ unset "${!FACTEUR_@}" "${!KAFKA_@}"
 
 mkdir -p "$tools"
 work=$(mktemp -d)
-broker_id=''
+broker_id='' proxy_id=''
 # shellcheck disable=SC2317  # the trap calls it
 finish() {
-  if [ -n "$broker_id" ]; then
-    kill "$broker_id" 2>/dev/null || true
-    wait "$broker_id" 2>/dev/null || true
-  fi
+  local id
+  for id in $proxy_id $broker_id; do
+    kill "$id" 2>/dev/null || true
+    wait "$id" 2>/dev/null || true
+  done
   rm -rf "$work"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-"$facteur" broker --listen 127.0.0.1 --kafka-port 0 --json >"$work/broker" 2>"$work/broker-errors" &
+through=()
+[ "${INTEROP_PROXY:-0}" != 1 ] || through=(--advertised-host broker.invalid)
+"$facteur" broker --listen 127.0.0.1 --kafka-port 0 --json ${through[@]+"${through[@]}"} >"$work/broker" \
+  2>"$work/broker-errors" &
 broker_id=$!
 broker=''
 for _ in $(seq 1 200); do
@@ -299,6 +305,20 @@ for _ in $(seq 1 200); do
   sleep 0.1
 done
 [ -n "$broker" ] || { cat "$work/broker-errors" >&2; die "the broker did not start"; }
+if [ ${#through[@]} -gt 0 ]; then
+  "$facteur" chaos serve --port 0 --proxy "kafka=127.0.0.1:0=127.0.0.1:${broker##*:}" --json >"$work/proxy" \
+    2>"$work/proxy-errors" &
+  proxy_id=$!
+  broker=''
+  for _ in $(seq 1 200); do
+    broker=$(sed -nE 's/.*"listen":"([^"]+)".*/\1/p' "$work/proxy")
+    [ -z "$broker" ] || break
+    kill -0 "$proxy_id" 2>/dev/null || break
+    sleep 0.1
+  done
+  [ -n "$broker" ] || { cat "$work/proxy" "$work/proxy-errors" >&2; die "the injector did not start"; }
+  echo "through the fault injector at $broker; the broker advertises broker.invalid"
+fi
 
 java_version=''
 write_functions() {
