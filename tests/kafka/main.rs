@@ -32,6 +32,7 @@ mod cluster;
 mod consoles;
 mod faults;
 mod keys;
+mod labs;
 mod oracle;
 mod reader;
 mod relay;
