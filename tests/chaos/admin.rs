@@ -282,3 +282,27 @@ async fn a_lab_leads_nowhere_else() {
     assert_eq!(get(&server, "/proxies/localhost:1").await.json()["upstream"], "localhost:1");
     server.stop().await;
 }
+
+// Whoever reaches the port must not be able to fill the memory: each collection has its bound, and says it.
+#[tokio::test]
+async fn proxies_and_toxics_have_bounds_that_are_told() {
+    let server = started();
+    for number in 0..64 {
+        let proxy = json!({"name": format!("p{number}"), "upstream": "127.0.0.1:1", "enabled": false});
+        assert_eq!(create(&server, proxy).await.status, 201);
+    }
+    let more = create(&server, json!({"name": "more", "upstream": "127.0.0.1:1", "enabled": false})).await;
+    assert_eq!(more.status, 400, "{more:?}");
+    assert!(more.json()["error"].as_str().unwrap().contains("at most 64"), "{more:?}");
+
+    for number in 0..32 {
+        let toxic = format!(r#"{{"type": "noop", "name": "t{number}"}}"#);
+        assert_eq!(call(&server, "POST", "/proxies/p0/toxics", &toxic).await.status, 200);
+    }
+    let more = call(&server, "POST", "/proxies/p0/toxics", r#"{"type": "noop"}"#).await;
+    assert_eq!(more.status, 400, "{more:?}");
+    assert!(more.json()["error"].as_str().unwrap().contains("at most 32"), "{more:?}");
+    let long = format!(r#"{{"type": "noop", "name": "{}"}}"#, "x".repeat(200));
+    assert_eq!(call(&server, "POST", "/proxies/p1/toxics", &long).await.status, 400);
+    server.stop().await;
+}

@@ -381,3 +381,53 @@ async fn bytes_are_counted_and_forgotten_with_their_proxy() {
     assert!(!get(&line.admin, "/metrics").await.body.contains("proxy=\"p\""));
     line.admin.stop().await;
 }
+
+// A client without end must not take the lab's descriptors: what is too much is closed at once, and told; a place that is
+// given back can be taken again.
+#[tokio::test]
+async fn connections_have_a_bound_that_is_told() {
+    let mut line = Line::new().await;
+    let mut open = Vec::new();
+    for _ in 0..256 {
+        open.push(line.connect().await);
+    }
+
+    let mut more = TcpStream::connect(line.proxy).await.unwrap();
+
+    let (rest, _ended) = read_to_end(&mut more).await;
+    assert_eq!(rest, b"");
+    let event = line
+        .event(|event| {
+            matches!(&event.kind, ChaosEventKind::ConnectionFailed { why } if why.contains("256 connections"))
+        })
+        .await;
+    assert_eq!(event.connection.unwrap().client, more.local_addr().unwrap());
+    drop(open.pop());
+    line.event(|event| matches!(event.kind, ChaosEventKind::ConnectionClosed { .. })).await;
+    let (mut client, mut server) = loop {
+        // The place is free a moment after the event.
+        let client = TcpStream::connect(line.proxy).await.unwrap();
+        if let Ok(accepted) = tokio::time::timeout(Duration::from_millis(200), line.listener.accept()).await {
+            break (client, accepted.unwrap().0);
+        }
+    };
+    server.write_all(b"room").await.unwrap();
+    assert_eq!(read_exactly(&mut client, 4).await, b"room");
+    line.admin.stop().await;
+}
+
+// Toxics of one direction follow each other in the order of their creation, and live changes find their own.
+#[tokio::test]
+async fn several_toxics_act_one_after_the_other() {
+    let mut line = Line::new().await;
+    line.toxic(json(r#"{"name": "slow", "type": "latency", "attributes": {"latency": 3600000}}"#)).await;
+    line.toxic(json(r#"{"name": "cut", "type": "limit_data", "attributes": {"bytes": 4}}"#)).await;
+    let (mut client, mut server) = line.connect().await;
+    server.write_all(b"123456").await.unwrap();
+    line.fired("slow").await;
+
+    line.injector().remove_toxic("p", "slow").unwrap();
+
+    assert_eq!(read_to_end(&mut client).await.0, b"1234", "what latency held still meets the limit");
+    line.admin.stop().await;
+}

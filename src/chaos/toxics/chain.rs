@@ -104,3 +104,91 @@ fn pull(stages: &mut [Stage], head: &mut Head, now: Instant) -> Next {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rand::rngs::StdRng;
+    use rand::{RngExt as _, SeedableRng as _};
+
+    use super::super::stage::Chunk;
+    use super::*;
+    use crate::chaos::toxic::{
+        BandwidthAttributes, ByteToxic, LatencyAttributes, SlicerAttributes, SlowCloseAttributes,
+    };
+
+    /// A toxic that may hold bytes but never loses them.
+    fn harmless(random: &mut StdRng) -> ByteToxic {
+        match random.random_range(0..5) {
+            0 => ByteToxic::Latency(LatencyAttributes {
+                latency_ms: random.random_range(0..50),
+                jitter_ms: 60,
+            }),
+            1 => ByteToxic::Bandwidth(BandwidthAttributes { rate_kb_per_s: random.random_range(0..3) }),
+            2 => ByteToxic::Slicer(SlicerAttributes { average_size: 4, size_variation: 3, delay_us: 900 }),
+            3 => ByteToxic::SlowClose(SlowCloseAttributes { delay_ms: 10 }),
+            _ => ByteToxic::Noop,
+        }
+    }
+
+    /// Takes out all that leaves by then.
+    fn drain(chain: &mut Chain, head: &mut Head, now: Instant, out: &mut Vec<u8>) -> bool {
+        loop {
+            match chain.next(head, now) {
+                Next::Item(Item::Chunk(chunk)) => out.extend_from_slice(&chunk.bytes),
+                Next::Item(Item::End) => return true,
+                Next::Item(Item::Reset) => panic!("nobody resets"),
+                Next::Wait(due) => {
+                    assert!(due > now, "a wait that is over would never end");
+                    return false;
+                }
+                Next::Idle => return false,
+            }
+        }
+    }
+
+    // Changing toxics on an open connection is what labs do all day. Fails if a change loses, repeats or reorders a byte, or
+    // the end overtakes one.
+    #[test]
+    fn no_change_of_harmless_toxics_loses_or_reorders_a_byte() {
+        for seed in 0..100 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let (mut chain, mut head) = (Chain::default(), Head::default());
+            let mut specs: Vec<StageSpec> = Vec::new();
+            let (mut sent, mut out, mut now, mut next_id) = (Vec::new(), Vec::new(), Instant::ZERO, 0);
+            for _step in 0..200 {
+                now = now + std::time::Duration::from_micros(random.random_range(0..20_000));
+                match random.random_range(0..6) {
+                    0 if specs.len() < 5 => {
+                        next_id += 1;
+                        let (name, toxic) = (format!("t{next_id}").into(), harmless(&mut random));
+                        let toxicity = if random.random_range(0..4) == 0 { 0.5 } else { 1.0 };
+                        specs.push(StageSpec { id: next_id, generation: 0, name, toxicity, toxic });
+                    }
+                    1 if !specs.is_empty() => {
+                        specs.remove(random.random_range(0..specs.len()));
+                    }
+                    2 if !specs.is_empty() => {
+                        let at = random.random_range(0..specs.len());
+                        specs[at].generation += 1;
+                        specs[at].toxicity = random.random_range(0.0..1.0);
+                    }
+                    _ if head.has_room(now) => {
+                        let bytes: Vec<u8> =
+                            (0..random.random_range(1..40)).map(|_| random.random_range(0..=255)).collect();
+                        sent.extend_from_slice(&bytes);
+                        head.push(Item::Chunk(Chunk { bytes: Bytes::from(bytes), at: now }));
+                    }
+                    _ => {}
+                }
+                chain.reconcile(&specs, now, |spec| seed ^ spec.id);
+                assert!(!drain(&mut chain, &mut head, now, &mut out), "nothing has ended yet, seed {seed}");
+                assert!(sent.starts_with(&out), "seed {seed}: {} of {} bytes", out.len(), sent.len());
+            }
+            head.push(Item::End);
+            chain.reconcile(&[], now, |spec| spec.id);
+            assert!(drain(&mut chain, &mut head, now, &mut out), "the end comes, seed {seed}");
+            assert_eq!(out, sent, "seed {seed}");
+        }
+    }
+}
