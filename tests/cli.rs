@@ -138,6 +138,26 @@ fn lines_that_are_produced_can_be_consumed() {
     assert_eq!((code(&read), stdout(&read).as_str()), (0, "a\r\n\nlast é\n"));
 }
 
+// What one command printed the other reads back, by the same words; a line of another form stops it and is named.
+#[test]
+fn a_format_reads_what_a_format_printed() {
+    let broker = Running::broker();
+    let to = ["-b", broker.kafka(), "-t", "bhf-transactions"];
+
+    let sent =
+        run_with_input(&[&["produce"], &to[..], &["-p", "2", "-F", "%k=%v\\n"]].concat(), b"a=b=c\nk=\n");
+    let wrong = run_with_input(&[&["produce"], &to[..], &["-F", "%k=%v"]].concat(), b"no sign\n");
+    let never = run_with_input(&[&["produce"], &to[..], &["-F", "%k%v"]].concat(), b"a=b\n");
+
+    assert_eq!(code(&sent), 0, "{}", stderr(&sent));
+    let read = run(&[&["consume"], &to[..], &["-o", "beginning", "-e", "-f", "%k=%v\\n"]].concat());
+    assert_eq!(stdout(&read), "a=b=c\nk=\n");
+    assert_eq!(code(&wrong), 2);
+    assert!(stderr(&wrong).contains("stdin, line 1"), "{}", stderr(&wrong));
+    assert_eq!(code(&never), 2);
+    assert!(stderr(&never).contains("between"), "{}", stderr(&never));
+}
+
 // Keys, headers, codecs and modes, read back with the producer's identity.
 #[test]
 fn keys_headers_codecs_and_modes_arrive() {

@@ -21,6 +21,8 @@ mod config_route;
 mod contract;
 #[path = "lab/errors.rs"]
 mod errors;
+#[path = "lab/events.rs"]
+mod events;
 #[path = "lab/idempotency.rs"]
 mod idempotency;
 #[path = "lab/injector.rs"]

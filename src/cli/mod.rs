@@ -23,6 +23,7 @@ pub mod healthcheck;
 pub mod http;
 pub mod lab;
 pub mod lab_target;
+pub mod line_format;
 pub mod message_format;
 pub mod output;
 pub mod partition;

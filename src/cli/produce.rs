@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::cli::client::Client;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::line_format::LineFormat;
 use crate::cli::output;
 use crate::cli::produce_input::{Input, LineRules, Place, open_all};
 use crate::cli::produce_settings::ProducerArguments;
@@ -56,6 +57,9 @@ pub struct ProduceArguments {
     /// What separates key and value in a line; a line without it has no key. \t is a tab.
     #[arg(short = 'K', long, value_name = "DELIMITER")]
     key_delimiter: Option<String>,
+    /// How a line is built: %k the key, %v or %s the value, anything else as it stands, such as "%k=%v".
+    #[arg(short = 'F', long, value_name = "FORMAT", conflicts_with_all = ["key", "key_delimiter"])]
+    format: Option<String>,
     /// A header of every record; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME=VALUE", value_parser = parse_header)]
     headers: Vec<(String, String)>,
@@ -179,7 +183,10 @@ fn rules(arguments: &ProduceArguments) -> Result<LineRules, Failure> {
     if key_delimiter.as_ref().is_some_and(Vec::is_empty) {
         return Err(Failure::usage("-K is empty; expected what separates key and value, such as : or \\t"));
     }
+    let format = arguments.format.as_deref().map(LineFormat::parse).transpose();
+    let format = format.map_err(|error| Failure::usage(format!("-F: {error}. Nothing was sent")))?;
     Ok(LineRules {
+        format,
         key_delimiter,
         fixed_key: arguments.key.clone().map(String::into_bytes),
         empty_is_null: arguments.null,
@@ -231,7 +238,13 @@ impl Reading {
             self.headers.iter().map(|(name, value)| Header::new(name, value.as_bytes())).collect();
         let mut line = Vec::with_capacity(1024);
         while !self.stop.load(Ordering::Relaxed) && input.next_line(&mut line, &self.rules)? {
-            let (key, value) = self.rules.split(&line);
+            let Some((key, value)) = self.rules.split(&line) else {
+                return Err(Failure::usage(format!(
+                    "{}, line {}: is not of the form that -F says. The lines before it were accepted; go on from this line",
+                    input.name(),
+                    input.line_number()
+                )));
+            };
             let record = Record {
                 topic: "",
                 partition: self.partition,

@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use crate::cli::exit::Failure;
+use crate::cli::line_format::LineFormat;
 
 /// Something with lines.
 pub struct Input {
@@ -37,6 +38,8 @@ pub struct Place {
 /// How a line becomes a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LineRules {
+    /// How a line is built; before everything else about keys.
+    pub format: Option<LineFormat>,
     /// Between key and value; a line without it has no key.
     pub key_delimiter: Option<Vec<u8>>,
     /// The key of lines that have none of their own.
@@ -46,6 +49,9 @@ pub struct LineRules {
     /// Whether a carriage return before the line end belongs to it.
     pub strips_carriage_return: bool,
 }
+
+/// A record's key and value.
+pub type KeyAndValue<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 /// Opens every input; `-` is stdin, and so is an empty list. The second value is their size in all, if it is known.
 ///
@@ -135,14 +141,17 @@ impl Input {
 }
 
 impl LineRules {
-    /// Key and value of a line.
-    pub fn split<'a>(&'a self, line: &'a [u8]) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
-        let (key, value) =
+    /// Key and value of a line; `None` if it is not of the format.
+    pub fn split<'a>(&'a self, line: &'a [u8]) -> Option<KeyAndValue<'a>> {
+        let (key, value) = if let Some(format) = &self.format {
+            format.split(line)?
+        } else {
             match self.key_delimiter.as_deref().and_then(|delimiter| split_once(line, delimiter)) {
                 Some((key, value)) => (Some(key), value),
                 None => (self.fixed_key.as_deref(), line),
-            };
-        (key, (!self.empty_is_null || !value.is_empty()).then_some(value))
+            }
+        };
+        Some((key, (!self.empty_is_null || !value.is_empty()).then_some(value)))
     }
 }
 
@@ -182,11 +191,11 @@ mod tests {
     #[test]
     fn keys_are_split_at_the_first_delimiter() {
         let rules = LineRules { key_delimiter: Some(b"::".to_vec()), ..LineRules::default() };
-        assert_eq!(rules.split(b"k::v::w"), (Some(&b"k"[..]), Some(&b"v::w"[..])));
-        assert_eq!(rules.split(b"no key"), (None, Some(&b"no key"[..])));
-        assert_eq!(rules.split(b"k::"), (Some(&b"k"[..]), Some(&b""[..])));
+        assert_eq!(rules.split(b"k::v::w"), Some((Some(&b"k"[..]), Some(&b"v::w"[..]))));
+        assert_eq!(rules.split(b"no key"), Some((None, Some(&b"no key"[..]))));
+        assert_eq!(rules.split(b"k::"), Some((Some(&b"k"[..]), Some(&b""[..]))));
 
         let null = LineRules { empty_is_null: true, ..rules };
-        assert_eq!(null.split(b"k::"), (Some(&b"k"[..]), None));
+        assert_eq!(null.split(b"k::"), Some((Some(&b"k"[..]), None)));
     }
 }

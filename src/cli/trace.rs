@@ -24,12 +24,13 @@ use crate::lab::tasks;
 #[command(after_help = EXAMPLES)]
 pub struct TraceArguments {
     /// The event, as it was sent.
-    #[arg(short, long, value_name = "ID")]
-    event_id: String,
+    #[arg(short, long, value_name = "ID", required_unless_present = "follow")]
+    event_id: Option<String>,
     /// A façade of the running lab.
     #[arg(long, env = "FACTEUR_URL", default_value = "http://localhost:18080", value_name = "URL")]
     url: String,
-    /// Wait for the event, print stages as they come, and end with its outcome.
+    /// Wait for the event, print stages as they come, and end with its outcome; without --event-id, print everything that
+    /// happens until Ctrl-C.
     #[arg(short, long)]
     follow: bool,
     #[command(flatten)]
@@ -49,9 +50,16 @@ pub struct TraceArguments {
 ///
 /// Dropping the future only stops asking.
 pub async fn run(arguments: TraceArguments) -> Result<Exit, Failure> {
-    let asked = Asked::new(&arguments);
+    let Some(event_id) = arguments.event_id.as_deref() else {
+        let mut signals = Signals::listen()?;
+        return tokio::select! {
+            outcome = live(&arguments) => outcome.map(|()| Exit::Ok),
+            () = signals.next() => Ok(Exit::Ok),
+        };
+    };
+    let asked = Asked::new(&arguments, &format!("/api/v1/trace/{}", percent_encoded(event_id)));
     if !arguments.follow {
-        let story = asked.story().await?.ok_or_else(|| unknown(&arguments))?;
+        let story = asked.story().await?.ok_or_else(|| unknown(event_id, &arguments.url))?;
         if arguments.json {
             output::json_line(&story)?;
         } else {
@@ -73,13 +81,17 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(arguments: &TraceArguments) -> Self {
-        let base = arguments.url.trim_end_matches('/');
+    fn new(arguments: &TraceArguments, path: &str) -> Self {
         Self {
             client: HttpClient::new(PATIENCE),
-            url: format!("{base}/api/v1/trace/{}", percent_encoded(&arguments.event_id)),
+            url: format!("{}{path}", arguments.url.trim_end_matches('/')),
             language: arguments.language.language(),
         }
+    }
+
+    /// A page of events.
+    async fn page(&self) -> Result<Value, Failure> {
+        self.story().await.map(Option::unwrap_or_default)
     }
 
     /// The story as it is now; none if the lab does not know the event.
@@ -101,8 +113,44 @@ impl Asked {
     }
 }
 
-fn unknown(arguments: &TraceArguments) -> Failure {
-    let TraceArguments { event_id, url, .. } = arguments;
+/// Prints everything that happens from now on, a line each.
+async fn live(arguments: &TraceArguments) -> Result<(), Failure> {
+    let mut after = newest(arguments).await?;
+    loop {
+        let page = Asked::new(arguments, &format!("/api/v1/events?after={after}&limit=1000")).page().await?;
+        for event in list(&page, "events") {
+            if arguments.json {
+                output::json_line(event)?;
+            } else {
+                let (at, witness) = (text(event, "at"), text(event, "witness"));
+                let id = event.get("eventId").and_then(Value::as_str).map(|id| format!("{id}  "));
+                output::line(&format!(
+                    "{at}  {witness:<8}  {}{}",
+                    id.unwrap_or_default(),
+                    text(event, "text")
+                ))?;
+            }
+        }
+        after = page.get("next").and_then(Value::as_u64).unwrap_or(after);
+        if list(&page, "events").is_empty() {
+            tasks::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+}
+
+/// The id of the newest event now.
+async fn newest(arguments: &TraceArguments) -> Result<u64, Failure> {
+    let mut after = 0;
+    loop {
+        let page = Asked::new(arguments, &format!("/api/v1/events?after={after}&limit=1000")).page().await?;
+        if list(&page, "events").is_empty() {
+            return Ok(after);
+        }
+        after = page.get("next").and_then(Value::as_u64).unwrap_or(after);
+    }
+}
+
+fn unknown(event_id: &str, url: &str) -> Failure {
     Failure::new(
         Exit::CheckFailed,
         format!(
@@ -216,6 +264,7 @@ Examples:
   curl -X POST 'http://localhost:18080/api/v1/send?mode=idempotent&eventId=E-1'
   facteur trace --event-id E-1             each stage of it, with its time
   facteur trace --event-id E-2 --follow    waits for E-2 and tells it while it happens
+  facteur trace --follow                   everything that producers, broker, injector and calls do
   facteur trace --event-id E-1 --json | jq '.sends[0].stages[].text'
 
 Exit codes: 1 if the lab does not know the event, 3 if there is no lab.";

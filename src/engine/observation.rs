@@ -154,6 +154,19 @@ impl Observation {
         }
     }
 
+    /// The request that it is about, by its number on the connection.
+    #[must_use]
+    pub const fn correlation_id(&self) -> Option<i32> {
+        if let Self::BatchSent { correlation_id, .. }
+        | Self::BatchAnswered { correlation_id, .. }
+        | Self::BatchUnanswered { correlation_id, .. } = self
+        {
+            Some(*correlation_id)
+        } else {
+            None
+        }
+    }
+
     /// The connection that it is about, if it is about one.
     #[must_use]
     pub const fn connection(&self) -> Option<ConnectionId> {

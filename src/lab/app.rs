@@ -68,6 +68,8 @@ pub struct Shared {
     pub default_topic: String,
     /// Whether only this machine can reach the ports; then foreign `Host` headers are refused (F18).
     pub is_loopback_only: bool,
+    /// One permit per stream of events.
+    pub streams: Arc<Semaphore>,
     /// What producers, broker, injector and calls did lately.
     pub timeline: Arc<Timeline>,
     /// Where every producer of the lab leaves its observations.
@@ -113,6 +115,7 @@ impl Shared {
             most_calls: settings.most_calls,
             default_topic: settings.default_topic.clone(),
             is_loopback_only: settings.listen.is_loopback(),
+            streams: Arc::new(Semaphore::new(routes::events::MAX_STREAMS)),
             timeline: Arc::new(Timeline::with_capacity(settings.timeline_capacity)),
             observations: Observations::with_capacity(SINK_CAPACITY),
             broker: kafka.broker,
@@ -205,6 +208,7 @@ pub fn api() -> Api {
         .routes(routes!(routes::topics::records))
         .routes(routes!(routes::partition::partition))
         .routes(routes!(routes::config::config))
+        .routes(routes!(routes::events::events))
         .routes(routes!(routes::chaos::state))
         .routes(routes!(routes::chaos::proxy, routes::chaos::change_proxy))
         .routes(routes!(routes::chaos::add_toxic))

@@ -200,6 +200,19 @@ pub struct FailedStatus {
     /// How often the batch was sent, if it was.
     #[schema(required = true)]
     pub attempts: Option<u32>,
+    /// What was learnt after the caller had been told that nobody knows; absent until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_outcome: Option<LateStatus>,
+}
+
+/// What became of a record whose outcome was unknown (D-5).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LateStatus {
+    /// `OK`: it is in the log after all. `UNKNOWN`: it is not resent any more, and nobody will ever know.
+    #[schema(example = "OK")]
+    pub state: &'static str,
+    /// Its offset; -1 where that is not known.
+    pub offset: i64,
 }
 
 /// The answer of `/livez` and `/readyz`.

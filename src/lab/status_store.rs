@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::lab::clock;
-use crate::runtime::delivery::{Delivery, DeliveryReport};
+use crate::runtime::delivery::{Delivery, DeliveryReport, RecordPlace};
 use crate::time::Instant;
 
 /// Most entries that are kept.
@@ -55,6 +55,11 @@ impl SharedDelivery {
         lock(&self.0).attempts()
     }
 
+    /// Where the record is in its producer.
+    pub fn place(&self) -> RecordPlace {
+        lock(&self.0).place()
+    }
+
     /// The partition that the record went to.
     pub fn partition(&self) -> i32 {
         lock(&self.0).partition()
@@ -70,6 +75,8 @@ pub struct Status {
     pub topic: String,
     /// When the request was accepted.
     pub accepted: Instant,
+    /// Where its record is in its producer, once that has accepted it.
+    pub place: Option<RecordPlace>,
     /// How far it has come.
     pub progress: Progress,
 }
@@ -127,9 +134,10 @@ impl StatusStore {
         }
         let id = Uuid::new_v4();
         let (event_id, topic) = (event_id.to_owned(), topic.to_owned());
-        inner
-            .entries
-            .insert(id, Status { event_id, topic, accepted: now, progress: Progress::Pending(None) });
+        inner.entries.insert(
+            id,
+            Status { event_id, topic, accepted: now, place: None, progress: Progress::Pending(None) },
+        );
         drop(inner);
         Ok(Reservation { id, store: Arc::clone(self), is_kept: false })
     }
@@ -147,6 +155,7 @@ impl StatusStore {
 
     fn attach(&self, id: Uuid, delivery: SharedDelivery) {
         if let Some(status) = lock(&self.inner).entries.get_mut(&id) {
+            status.place = Some(delivery.place());
             status.progress = Progress::Pending(Some(delivery));
         }
     }

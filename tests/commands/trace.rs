@@ -20,7 +20,10 @@ fn url(lab: &Running) -> String {
 }
 
 fn send(lab: &Running, query: &str) {
-    let url = url(lab);
+    send_to(&url(lab), query);
+}
+
+fn send_to(url: &str, query: &str) {
     let host = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
     let request = format!(
@@ -79,4 +82,35 @@ fn following_waits_for_the_event_and_ends_with_its_outcome() {
     assert!(first.starts_with("LATER"), "{first}");
     assert!(rest.last().unwrap().starts_with("  = "), "{rest:?}");
     assert_eq!(follower.wait().unwrap().code(), Some(0));
+}
+
+// Without an event everything is told as it happens, by every witness.
+#[test]
+fn following_without_an_event_tells_everything() {
+    let lab = lab();
+    let url = url(&lab);
+    let mut command = facteur(&["trace", "--follow", "--url", &url, "--lang", "en"]);
+    let mut follower = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    // It begins with what comes after its start, so one send may come too early for it.
+    let sender = std::thread::spawn({
+        let url = url.clone();
+        move || {
+            for index in 0..50 {
+                send_to(&url, &format!("mode=idempotent&eventId=ALL-{index}"));
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
+    });
+
+    let mut witnesses = std::collections::BTreeSet::new();
+    while !["http", "producer", "broker"].iter().all(|wanted| witnesses.contains(*wanted)) {
+        let line = lines.next().unwrap().unwrap();
+        witnesses.extend(line.split_whitespace().nth(1).map(str::to_owned));
+    }
+
+    sender.join().unwrap();
+    drop(follower.kill());
+    drop(follower.wait());
+    assert_eq!(code(&run(&["trace", "--url", &url])), 2, "an event or --follow is needed");
 }

@@ -118,3 +118,33 @@ async fn a_call_within_its_patience_is_an_ordinary_answer() {
     assert_eq!(answer.status, 200);
     assert_eq!(lab.shared().statuses.pending_count(), 0);
 }
+
+// D-5: the caller was told "unknown" and keeps that word; when the resent batch is acknowledged later, the status says so
+// beside it. Fails if the late answer is lost, or if it changes what was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_answer_stands_beside_the_unknown_outcome() {
+    let environment = ProducerEnvironment { delivery_timeout_ms: 3_000, ..impatient().environment };
+    let lab = started(LabSettings { environment, ..settings() }).await;
+    let armed = broker(&lab).faults().arm(Fault::lose_produce_answers(10_000));
+    let accepted = send(java(&lab), "mode=idempotent&sendMode=async&eventId=LATE").await.json();
+    let request_id = accepted["requestId"].as_str().unwrap();
+    let unknown = final_status(java(&lab), request_id).await.json();
+    assert_eq!((&unknown["state"], unknown.get("lateOutcome")), (&"UNKNOWN".into(), None), "{unknown}");
+
+    let _cleared = broker(&lab).faults().clear(armed);
+
+    let mut last = unknown;
+    for _ in 0..500 {
+        last = get(java(&lab), &format!("/api/v1/status?requestId={request_id}")).await.json();
+        if last.get("lateOutcome").is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(
+        (&last["state"], &last["lateOutcome"]),
+        (&"UNKNOWN".into(), &serde_json::json!({"state": "OK", "offset": 0})),
+        "{last}"
+    );
+    assert_eq!(records(&lab, "bhf-transactions", 3), 1);
+}

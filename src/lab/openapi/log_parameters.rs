@@ -8,7 +8,8 @@ use utoipa::openapi::Required::{False as Optional, True as Needed};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-use crate::lab::openapi::parameters::{query, topic};
+use crate::lab::openapi::parameters::{header, query, topic};
+use crate::lab::routes::events;
 use crate::lab::routes::partition::{DEFAULT_PARTITIONS, HASHES, MAX_KEY_BYTES, MAX_PARTITIONS};
 use crate::lab::routes::topics::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::lab::send_parameters::LONGEST_EVENT_ID_BYTES;
@@ -96,6 +97,31 @@ impl IntoParams for PartitionQuery {
                 hashes,
                 "Whose hash; by default Java's `murmur2` and librdkafka's `crc32` beside each other.",
             ),
+        ]
+    }
+}
+
+/// The query of `GET /api/v1/events`, and its header.
+#[derive(Debug, Clone, Copy)]
+pub struct EventsQuery;
+
+impl IntoParams for EventsQuery {
+    fn into_params(_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let id = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).examples([0]).build();
+        vec![
+            query(
+                "after",
+                Optional,
+                id(),
+                "Only events after this one. A page begins with the oldest without it, a stream with the next.",
+            ),
+            query(
+                "limit",
+                Optional,
+                with_default(whole(1, events::MAX_LIMIT), events::DEFAULT_LIMIT.into()),
+                "The most events of a page.",
+            ),
+            header("Last-Event-ID", id(), "Where a stream goes on; before `after`."),
         ]
     }
 }

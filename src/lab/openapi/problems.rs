@@ -199,6 +199,16 @@ impl IntoResponses for ChaosConflictProblems {
     }
 }
 
+/// The problems of `GET /api/v1/events`.
+#[derive(Debug, Clone, Copy)]
+pub struct EventsProblems;
+
+impl IntoResponses for EventsProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses_of(&[ProblemKind::InvalidParameter, ProblemKind::InvalidQuery, ProblemKind::Overloaded])
+    }
+}
+
 /// The problems of `GET /api/v1/topics`.
 #[derive(Debug, Clone, Copy)]
 pub struct TopicsProblems;

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod chaos;
 pub mod config;
 pub mod docs;
+pub mod events;
 pub mod health;
 pub mod lab;
 pub mod metrics;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::lab::app::Facade;
 use crate::lab::clock;
-use crate::lab::dto::{DeliveredStatus, FailedStatus, PendingStatus, StatusAnswer};
+use crate::lab::dto::{DeliveredStatus, FailedStatus, LateStatus, PendingStatus, StatusAnswer};
 use crate::lab::error::{KafkaError, Problem, attempts_of};
 use crate::lab::language::Language;
 use crate::lab::openapi::problems::StatusProblems;
@@ -22,6 +22,7 @@ use crate::lab::problem_kind::ProblemKind;
 use crate::lab::query::Query;
 use crate::lab::send_parameters::problem_of_query;
 use crate::lab::status_store::{Progress, SharedDelivery, Status};
+use crate::lab::timeline::join::{self, LateOutcome};
 use crate::runtime::delivery::DeliveryReport;
 
 /// What became of an accepted request.
@@ -76,7 +77,13 @@ fn answer(facade: &Facade, request_id: &str, language: Language) -> Response {
     let body = match &status.progress {
         Progress::Pending(delivery) => StatusAnswer::Pending(pending(&status, request_id, delivery.as_ref())),
         Progress::Final(Ok(report)) => StatusAnswer::Delivered(delivered(&status, request_id, report)),
-        Progress::Final(Err(error)) => StatusAnswer::Failed(failed(&status, request_id, error, language)),
+        Progress::Final(Err(error)) => {
+            let late = late_outcome(facade, &status, error);
+            StatusAnswer::Failed(FailedStatus {
+                late_outcome: late,
+                ..failed(&status, request_id, error, language)
+            })
+        }
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
@@ -106,6 +113,17 @@ fn delivered(status: &Status, request_id: &str, report: &DeliveryReport) -> Deli
     }
 }
 
+/// Unknown was the last word to the caller; what was learnt later stands beside it (D-5).
+fn late_outcome(facade: &Facade, status: &Status, error: &Error) -> Option<LateStatus> {
+    if !error.may_have_been_written() {
+        return None;
+    }
+    Some(match join::late_outcome(&facade.shared.timeline, status.place?)? {
+        LateOutcome::Acknowledged { offset } => LateStatus { state: "OK", offset: offset.unwrap_or(-1) },
+        LateOutcome::Abandoned => LateStatus { state: "UNKNOWN", offset: -1 },
+    })
+}
+
 fn failed(status: &Status, request_id: &str, error: &Error, language: Language) -> FailedStatus {
     let kind = crate::lab::error::kind_of(error);
     FailedStatus {
@@ -116,5 +134,6 @@ fn failed(status: &Status, request_id: &str, error: &Error, language: Language) 
         possibly_written: error.may_have_been_written(),
         event_id: status.event_id.clone(),
         attempts: attempts_of(error),
+        late_outcome: None,
     }
 }

@@ -165,6 +165,34 @@ impl Told {
     }
 }
 
+/// What became of a batch whose caller had been told "unknown" (D-5), as far as it is remembered.
+pub fn late_outcome(timeline: &Timeline, place: RecordPlace) -> Option<LateOutcome> {
+    let ring = timeline.snapshot();
+    ring.iter().rev().filter_map(|event| observed_of(event, place)).find_map(|one| {
+        let observation = &one.what.observation;
+        if let Observation::LateAcknowledgement { base_offset, batch } = observation {
+            let index = i64::from(place.index.saturating_sub(batch.first_record));
+            Some(LateOutcome::Acknowledged { offset: base_offset.map(|base| base.saturating_add(index)) })
+        } else if let Observation::BatchAbandoned { .. } = observation {
+            Some(LateOutcome::Abandoned)
+        } else {
+            None
+        }
+    })
+}
+
+/// See [`late_outcome`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LateOutcome {
+    /// It is in the log after all.
+    Acknowledged {
+        /// Where, if that was told.
+        offset: Option<i64>,
+    },
+    /// It is not resent any more: nobody will ever know.
+    Abandoned,
+}
+
 fn note_of<'a>(event: &'a TimelineEvent, event_id: &str) -> Option<&'a Arc<CallNote>> {
     match &event.what {
         What::Call(note) if &*note.event_id == event_id => Some(note),
