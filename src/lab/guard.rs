@@ -39,6 +39,11 @@ pub async fn guard(State(facade): State<Arc<Facade>>, request: Request, next: Ne
         );
         return refuse(ProblemKind::UriTooLong, language, happened);
     }
+    if !is_text(parts.uri.path()) {
+        // A route that names something would be answered in plain text by its extractor.
+        let happened = language.pick("The path is not UTF-8.", "Le chemin n'est pas de l'UTF-8.");
+        return refuse(ProblemKind::InvalidPath, language, happened);
+    }
     if let Some(happened) = foreign_origin(&parts.headers, facade.shared.is_loopback_only, language) {
         return refuse(ProblemKind::ForeignOrigin, language, &happened);
     }
@@ -64,6 +69,27 @@ fn refuse(kind: ProblemKind, language: Language, happened: &str) -> Response {
     // The rest of the request may still be on its way: the connection cannot be used again.
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// Whether a path is UTF-8 once its escapes are undone; a `%` that begins none stands for itself.
+fn is_text(path: &str) -> bool {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| *first == b'%');
+        let escaped = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
+        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    std::str::from_utf8(&bytes).is_ok()
 }
 
 /// Reads a body to its end, keeping nothing.
@@ -115,6 +141,17 @@ pub fn is_local_name(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // An extractor answers such a path in plain text, which no client of problems understands.
+    #[test]
+    fn a_path_is_text_if_its_escapes_make_utf8() {
+        for path in ["/", "/a%20b", "/%C3%A9", "/é", "/100%", "/%zz", "/%+1"] {
+            assert!(is_text(path), "{path}");
+        }
+        for path in ["/%ff", "/%C3", "/a/%80b"] {
+            assert!(!is_text(path), "{path}");
+        }
+    }
 
     // DNS rebinding makes a foreign name point at this machine; the Host header still tells it.
     #[test]

@@ -16,6 +16,7 @@ pub enum ProblemKind {
     MissingParameter,
     InvalidParameter,
     InvalidQuery,
+    InvalidPath,
     UnknownTopic,
     RecordTooLarge,
     BufferFull,
@@ -102,6 +103,16 @@ const TABLE: &[Row] = {
             (
                 "Encode it as a form (%25 for %, %20 or + for a space, UTF-8) and send again; nothing was written.",
                 "Encodez-la comme un formulaire (%25 pour %, %20 ou + pour une espace, UTF-8) et renvoyez ; rien n'a été écrit.",
+            ),
+        ),
+        row(
+            K::InvalidPath,
+            "invalid-path",
+            S::BAD_REQUEST,
+            ("The path cannot be read", "Le chemin est illisible"),
+            (
+                "Encode its bytes as UTF-8 (%C3%A9 for é) and ask again.",
+                "Encodez ses octets en UTF-8 (%C3%A9 pour é) et redemandez.",
             ),
         ),
         row(
@@ -467,6 +478,7 @@ impl ProblemKind {
             Self::MissingParameter
             | Self::InvalidParameter
             | Self::InvalidQuery
+            | Self::InvalidPath
             | Self::UnknownTopic
             | Self::RecordTooLarge
             | Self::CallTimeout
@@ -511,6 +523,7 @@ mod tests {
             ProblemKind::MissingParameter,
             ProblemKind::InvalidParameter,
             ProblemKind::InvalidQuery,
+            ProblemKind::InvalidPath,
             ProblemKind::UnknownTopic,
             ProblemKind::RecordTooLarge,
             ProblemKind::BufferFull,

@@ -181,6 +181,8 @@ async fn stories_are_told_in_french_and_unknown_events_are_404() {
     assert!(french["verdict"].as_str().unwrap().starts_with("Une copie"), "{french:#}");
     assert_eq!((unknown.status, unknown.problem().as_str()), (404, "unknown-event"));
     assert_eq!(unknown.json()["eventId"], "NOBODY é");
+    let unreadable = get(java(&lab), "/api/v1/trace/%ff").await;
+    assert_eq!((unreadable.status, unreadable.problem().as_str()), (400, "invalid-path"));
 }
 
 // The time line has a bound: an old event is forgotten, and a new one is still told whole.

@@ -24,6 +24,7 @@ pub const ALWAYS: &[ProblemKind] = &[
     ProblemKind::BodyTimeout,
     ProblemKind::BodyTooLarge,
     ProblemKind::UriTooLong,
+    ProblemKind::InvalidPath,
     ProblemKind::UnsupportedEncoding,
     ProblemKind::CallTimeout,
     ProblemKind::Internal,
