@@ -29,6 +29,8 @@ mod conformance;
 mod faults;
 #[path = "broker/fetching.rs"]
 mod fetching;
+#[path = "broker/group_conformance.rs"]
+mod group_conformance;
 #[path = "broker/group_protocol.rs"]
 mod group_protocol;
 #[path = "broker/group_states.rs"]

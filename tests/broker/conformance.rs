@@ -187,7 +187,7 @@ async fn run(address: &HostPort, prefix: &str, rows: Vec<Row>) {
 }
 
 /// The broker under test: our own, or the one that the environment names.
-fn real_kafka() -> Option<HostPort> {
+pub fn real_kafka() -> Option<HostPort> {
     let address = std::env::var("FACTEUR_KAFKA_BOOTSTRAP").ok()?;
     let (host, port) = address.rsplit_once(':').expect("FACTEUR_KAFKA_BOOTSTRAP is host:port");
     Some(HostPort { host: host.to_owned(), port: port.parse().unwrap() })

@@ -286,6 +286,6 @@ async fn every_version_of_listing_describing_and_deleting() {
         ]);
         let answer: DeleteGroupsResponse = ask(&mut client, ApiKey::DeleteGroups, version, &request).await;
         let codes: Vec<i16> = answer.results.iter().map(|one| one.error_code).collect();
-        assert_eq!(codes, [68, 0, 69, 24], "version {version}");
+        assert_eq!(codes, [68, 0, 69, 69], "version {version}");
     }
 }

@@ -152,7 +152,8 @@ async fn two_members_share_and_one_leaves() {
 #[tokio::test]
 async fn a_silent_member_is_thrown_out_and_the_waiting_one_goes_on() {
     let groups = GroupSettings { min_session_timeout: Duration::from_millis(1), ..GroupSettings::default() };
-    let broker = Broker::start(BrokerConfig { groups, ..BrokerConfig::default() }).await.unwrap();
+    let topics = vec![("orders".to_owned(), 1)];
+    let broker = Broker::start(BrokerConfig { groups, topics, ..BrokerConfig::default() }).await.unwrap();
     let mut silent = Member::connect(&broker).await;
     let request = join("g", "", 3).with_session_timeout_ms(300);
     let joined: JoinGroupResponse = ask(&mut silent.client, ApiKey::JoinGroup, 3, &request).await;

@@ -306,9 +306,6 @@ impl Groups {
 
     /// Deletes a group with its offsets, if it has no members.
     pub fn delete(&mut self, group: &str, now: Now) -> ErrorCode {
-        if group.is_empty() {
-            return ErrorCode::INVALID_GROUP_ID;
-        }
         match self.entries.get(group) {
             None => ErrorCode::GROUP_ID_NOT_FOUND,
             Some(entry) if entry.group.state != State::Empty => ErrorCode::NON_EMPTY_GROUP,

@@ -36,11 +36,7 @@ pub(super) fn decode(
 }
 
 pub(super) fn handle(cluster: &Cluster, header: &RequestHeader, request: &DescribeGroupsRequest) -> Answer {
-    encode(header, request, |group| {
-        let is_named = !group.is_empty();
-        let code = if is_named { ErrorCode::NONE } else { ErrorCode::INVALID_GROUP_ID };
-        (code, cluster.groups.describe(group))
-    })
+    encode(header, request, |group| (ErrorCode::NONE, cluster.groups.describe(group)))
 }
 
 pub(super) fn refuse(header: &RequestHeader, request: &DescribeGroupsRequest, code: ErrorCode) -> Answer {

@@ -69,17 +69,19 @@ pub(super) fn handle(
     request: &OffsetCommitRequest,
     context: &RequestContext<'_>,
 ) -> Answer {
-    if let Err(code) = cluster.groups.check_commit(&request.group, &request.member, context.now) {
-        return refuse(header, request, code);
-    }
+    let allowed = cluster.groups.check_commit(&request.group, &request.member, context.now);
     let mut known = Vec::new();
     let mut codes: Vec<Option<ErrorCode>> = Vec::new();
     for topic in &request.topics {
         let name = cluster.topic(&topic.name).map(|found| Arc::clone(&found.name));
         for asked in &topic.partitions {
+            // Said of a partition that is not there even to those who may not commit, as Kafka does.
             let name = name.as_ref().filter(|name| cluster.partition(name, asked.index).is_some());
-            codes.push(name.is_none().then_some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
-            known.extend(name.map(|name| OffsetToCommit {
+            codes.push(match name {
+                None => Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                Some(_) => allowed.err(),
+            });
+            known.extend(name.filter(|_| allowed.is_ok()).map(|name| OffsetToCommit {
                 topic: Arc::clone(name),
                 partition: asked.index,
                 offset: asked.offset,
@@ -91,8 +93,8 @@ pub(super) fn handle(
     let mut committed = cluster.groups.commit(&request.group, &known, context.now).into_iter();
     let mut codes = codes.into_iter();
     encode(header, request, || {
-        let unknown = codes.next().flatten();
-        unknown.or_else(|| committed.next()).unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR)
+        let refused = codes.next().flatten();
+        refused.or_else(|| committed.next()).unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR)
     })
 }
 
