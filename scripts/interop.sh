@@ -171,7 +171,10 @@ run() {
 
 # facteur_consume TOPIC: producer id, tab, value.
 facteur_consume() { "$facteur" consume -b "$broker" -t "$1" -p 0 -o beginning -c "$records" -e -f '%x\t%v\n'; }
-facteur_produce() { "$facteur" produce -b "$broker" -t "$1" -p 0 -z "$2" --mode idempotent -q "$3"; }
+# The linger: a batch of one short record does not shrink, and would be stored as it is.
+facteur_produce() {
+  "$facteur" produce -b "$broker" -t "$1" -p 0 -z "$2" --mode idempotent -X linger.ms=20 -q "$3"
+}
 franz_codecs() { "$tools/franz" codecs "$broker" "$1" "$records"; }
 
 # read_as NAME FUNCTION TOPIC: what is wrong with what the function reads goes to $problems; sets $count.

@@ -106,5 +106,5 @@ groups_tool() {
     [ "$lag" = "3 0" ] || problems+=("$group: partitions and lag are $lag, not 3 0")
   done
   conclude "kafka-consumer-groups of $1: ${#group_names[@]} groups listed and described, no lag"
-  sed 's/[[:space:]]*$//; /^$/d; s/^/    /' "$work/describe"
+  awk 'NF { sub(/[ \t]+$/, ""); print "    " $0 }' "$work/describe"
 }

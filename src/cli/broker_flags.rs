@@ -4,6 +4,8 @@
 //! protocol analyser reads our traffic only up to the versions that it knows, so `--cap` lowers what is offered.
 //! Neighbours: [`crate::cli::serve`], [`crate::cli::broker`]; [`crate::broker`] obeys. Not here: ports and topics.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use crate::broker::CompactionTiming;
@@ -21,17 +23,24 @@ pub struct BrokerFlags {
     /// Offer an API only up to this version, by name or number, such as produce=7 for Wireshark; may be repeated.
     #[arg(long = "cap", value_name = "API=VERSION", value_parser = parse_cap)]
     caps: Vec<(ApiKey, i16)>,
+    /// Let an empty consumer group wait so many milliseconds for more members after its first one; a real Kafka waits
+    /// 3000.
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    group_initial_rebalance_delay: u64,
 }
 
 impl BrokerFlags {
     /// Whether any was given.
     pub const fn are_given(&self) -> bool {
-        self.strict_compaction || !self.caps.is_empty()
+        self.strict_compaction || !self.caps.is_empty() || self.group_initial_rebalance_delay > 0
     }
 
     /// What they say. Of two caps of one API the lower counts.
     pub fn behaviour(&self) -> BrokerBehaviour {
-        let mut behaviour = BrokerBehaviour::default();
+        let mut behaviour = BrokerBehaviour {
+            initial_rebalance_delay: Duration::from_millis(self.group_initial_rebalance_delay),
+            ..BrokerBehaviour::default()
+        };
         if self.strict_compaction {
             behaviour.compaction = CompactionTiming::Kafka;
         }
@@ -90,8 +99,11 @@ mod tests {
     // Whoever repeats a flag in a script wants the stricter of the two.
     #[test]
     fn of_two_caps_the_lower_counts() {
-        let flags =
-            BrokerFlags { strict_compaction: true, caps: vec![(ApiKey::Produce, 7), (ApiKey::Produce, 9)] };
+        let flags = BrokerFlags {
+            strict_compaction: true,
+            caps: vec![(ApiKey::Produce, 7), (ApiKey::Produce, 9)],
+            group_initial_rebalance_delay: 3_000,
+        };
         let behaviour = flags.behaviour();
         assert_eq!((behaviour.compaction, behaviour.caps.get(&0)), (CompactionTiming::Kafka, Some(&7)));
     }

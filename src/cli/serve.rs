@@ -165,8 +165,8 @@ fn settings(arguments: &ServeArguments) -> Result<LabSettings, Failure> {
         parse_bootstrap(bootstrap)?;
         if arguments.behaviour.are_given() {
             return Err(Failure::usage(format!(
-                "--strict-compaction and --cap are for the embedded broker, but an outside one is named ({bootstrap}); leave \
-                 out one or the other"
+                "--strict-compaction, --cap and --group-initial-rebalance-delay are for the embedded broker, but an outside one \
+                 is named ({bootstrap}); leave out one or the other"
             )));
         }
     }

@@ -5,8 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use crate::broker::{Broker, BrokerConfig, BrokerError, BrokerHandle, CompactionTiming, Listener};
+use crate::broker::{
+    Broker, BrokerConfig, BrokerError, BrokerHandle, CompactionTiming, GroupSettings, Listener,
+};
 use crate::config::HostPort;
 use crate::lab::busy_port;
 use crate::lab::running::LabSettings;
@@ -29,6 +32,8 @@ pub struct BrokerBehaviour {
     pub compaction: CompactionTiming,
     /// Highest version per API key, see [`BrokerConfig::caps`].
     pub caps: BTreeMap<i16, i16>,
+    /// How long an empty consumer group waits for more members after its first one.
+    pub initial_rebalance_delay: Duration,
 }
 
 impl EmbeddedSettings {
@@ -94,6 +99,10 @@ impl EmbeddedBroker {
             topics: settings.topics,
             compaction: behaviour.compaction,
             caps: behaviour.caps,
+            groups: GroupSettings {
+                initial_rebalance_delay: behaviour.initial_rebalance_delay,
+                ..GroupSettings::default()
+            },
             ..BrokerConfig::default()
         };
         let broker = Broker::start(config).await.map_err(|error| in_words(&error))?;
