@@ -4,7 +4,7 @@
 //! kill, freeze and restart them under load, lose answers on the way, and then ask Kafka's own tools what is in the log.
 //!
 //! ```text
-//!   round_trips  keys  versions  faults        what is shown (ignored by default: scripts/test-kafka.sh runs them)
+//!   round_trips  keys  versions  faults  injector  what is shown (ignored by default: scripts/test-kafka.sh runs them)
 //!        │         │       │        │
 //!        └─────────┴───┬───┴────────┘
 //!   workload           │                       drives a producer, keeps the history of what was accepted and told
@@ -31,6 +31,7 @@ mod admin;
 mod cluster;
 mod consoles;
 mod faults;
+mod injector;
 mod keys;
 mod labs;
 mod oracle;
