@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Toxiproxy's own Go command line against our fault injector, and our injector beside a real Toxiproxy server.
+# Toxiproxy's own Go command line against our fault injector, our injector beside a real Toxiproxy server, and our
+# `facteur chaos` against that server.
 #
 #   scripts/toxiproxy.sh
 #
@@ -9,7 +10,8 @@
 #
 # First toxiproxy-cli runs list, create, toxic add, update, remove, toggle, inspect and delete against `facteur chaos
 # serve`; what it prints, its exit codes and the state afterwards are checked. Then the same HTTP requests go to both
-# servers and status and body must be equal (scripts/toxiproxy/compare.py says what may differ). Needs go 1.22 or later,
+# servers and status and body must be equal (scripts/toxiproxy/compare.py says what may differ). Last, every verb of
+# `facteur chaos` is tried on the real server (scripts/toxiproxy/commands.sh). Needs go 1.22 or later,
 # curl and python3. Ends with "N passed, M failed"; exit 1 if any failed.
 set -euo pipefail
 
@@ -113,6 +115,14 @@ state 'nothing is left' 'p == {}'
 counts=$(python3 "$root/scripts/toxiproxy/compare.py" "$ours" "$theirs" "$scratch/counts" >&2 && cat "$scratch/counts") || die "the comparison broke off"
 read -r compared different <<<"$counts"
 passed=$((passed + compared)) failed=$((failed + different))
+
+# --- Our command line against the real server, which is empty after the comparison or is made so.
+
+"$FACTEUR_BIN" chaos --url "$theirs" list --json |
+  python3 -c 'import json, sys; print("\n".join(json.load(sys.stdin)))' |
+  while read -r name; do [ -z "$name" ] || "$FACTEUR_BIN" chaos --url "$theirs" delete "$name"; done
+# shellcheck source=scripts/toxiproxy/commands.sh
+source "$root/scripts/toxiproxy/commands.sh"
 
 echo "toxiproxy $version: $passed passed, $failed failed"
 [ "$failed" = 0 ]
