@@ -295,6 +295,9 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+# Made here, so that it is there when it is looked into: the job's own shell may be late.
+: >"$work/broker"
+: >"$work/proxy"
 through=()
 [ "${INTEROP_PROXY:-0}" != 1 ] || through=(--advertised-host broker.invalid)
 "$facteur" broker --listen 127.0.0.1 --kafka-port 0 --json ${through[@]+"${through[@]}"} >"$work/broker" \
