@@ -136,10 +136,10 @@ fn introduce(lab: LabId, runner: &Runner) -> Result<(), Failure> {
     let command = at_target(entry.command, &runner.target);
     let indented: Vec<String> = command.lines().map(|line| format!("    {line}")).collect();
     output::line(&format!(
-        "\n=== {lab}  {}\n\n{}: {goal}\n\n{theory}\n\n{}:\n\n{}\n",
+        "\n=== {lab}  {}\n\n{} {goal}\n\n{theory}\n\n{}\n\n{}\n",
         entry.title.pick(language),
-        language.pick("Goal", "But"),
-        language.pick("By hand, in another terminal", "À la main, dans un autre terminal"),
+        language.pick("Goal:", "But :"),
+        language.pick("By hand, in another terminal:", "À la main, dans un autre terminal :"),
         indented.join("\n")
     ))
 }
@@ -151,6 +151,16 @@ fn at_target(command: &str, target: &LabTarget) -> String {
         .replace(&course.java, &target.java)
         .replace(&course.librdkafka, &target.librdkafka)
         .replace(&course.toxiproxy, &target.toxiproxy)
+        .replace("facteur consume ", &reading("facteur consume", &course, target))
+        .replace("facteur topics create ", &reading("facteur topics create", &course, target))
+}
+
+/// A command that reads Kafka, told where Kafka is unless it is where the command looks by itself.
+fn reading(command: &str, course: &LabTarget, target: &LabTarget) -> String {
+    if target.kafka == course.kafka || target.kafka == "127.0.0.1:9092" {
+        return format!("{command} ");
+    }
+    format!("{command} -b {} ", target.kafka)
 }
 
 async fn await_enter(language: Language) -> Result<(), Failure> {
@@ -183,7 +193,8 @@ fn told(checkpoint: &Checkpoint, language: Language) -> String {
     }
     let Checkpoint { lab, checkpoint: text, conclusion, elapsed_ms, .. } = checkpoint;
     let status = status(checkpoint.ok, language);
-    lines.push(format!("{lab} {text}: {status} ({elapsed_ms} ms)"));
+    let colon = language.pick(":", " :");
+    lines.push(format!("{lab} {text}{colon} {status} ({elapsed_ms} ms)"));
     if !conclusion.is_empty() {
         lines.push(conclusion.clone());
     }
@@ -236,7 +247,8 @@ fn list(language: Language, json: bool) -> Result<(), Failure> {
         let number = at + 1;
         let labs: Vec<&str> =
             LabId::all().filter(|lab| entry(*lab).objective == number).map(LabId::name).collect();
-        output::line(&format!("  {number}. {}: {}", objective.pick(language), labs.join(", ")))?;
+        let colon = language.pick(":", " :");
+        output::line(&format!("  {number}. {}{colon} {}", objective.pick(language), labs.join(", ")))?;
     }
     Ok(())
 }

@@ -28,8 +28,27 @@ pub(super) async fn look(examination: &Examination, report: &mut Report) {
     for server in target.kafka.split(',') {
         kafka(report, server.trim()).await;
     }
+    if examination.is_kubernetes {
+        report.ok("node ports", "java 31080, librdkafka 31081, injector 31474, proxy 32093, Kafka 32092");
+    }
     if !examination.is_kubernetes && is_local(&target.java) {
+        internal(report).await;
         page(examination, report).await;
+    }
+}
+
+/// The course's internal port of Kafka; an outside one need not have it.
+async fn internal(report: &mut Report) {
+    let address = HostPort { host: "localhost".to_owned(), port: INTERNAL_PORT };
+    let subject = format!("Kafka, internal, {address} (optional)");
+    match (Connection::open(&address, PATIENCE).await, holder(INTERNAL_PORT).as_str()) {
+        (Ok(_), _) => report.ok(subject, "a broker answers"),
+        (Err(_), "") => report.ok(subject, "free"),
+        (Err(error), holder) => report.note(
+            subject,
+            format!("{error}{holder}"),
+            "`facteur serve` needs another --kafka-internal-port while this program runs",
+        ),
     }
 }
 
@@ -85,7 +104,8 @@ async fn injector(examination: &Examination, report: &mut Report) {
     match examination.toxics.version().await {
         Ok(version) => {
             let number = version.get("version").and_then(serde_json::Value::as_str).unwrap_or("?");
-            let by = version.get("implementation").map(|by| format!(", {by}")).unwrap_or_default();
+            let by = version.get("implementation").and_then(serde_json::Value::as_str);
+            let by = by.map(|by| format!(", {by}")).unwrap_or_default();
             report.ok(subject, format!("Toxiproxy API {number}{by}"));
             proxy(examination, report).await;
         }
@@ -111,6 +131,13 @@ async fn proxy(examination: &Examination, report: &mut Report) {
     };
     let text = |member: &str| proxy.get(member).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned();
     let found = format!("listens on {}, leads to {}", text("listen"), text("upstream"));
+    for (name, other) in proxies.as_object().into_iter().flatten().filter(|(name, _)| *name != PROXY) {
+        let part = |member: &str| other.get(member).and_then(serde_json::Value::as_str).unwrap_or("?");
+        report.ok(
+            format!("proxy {name}"),
+            format!("listens on {}, leads to {}", part("listen"), part("upstream")),
+        );
+    }
     if proxy.get("enabled").and_then(serde_json::Value::as_bool) == Some(true) {
         report.ok("proxy kafka", found);
     } else {
@@ -205,5 +232,7 @@ fn is_local_host(host: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
+/// The course's `kafka:29092`.
+const INTERNAL_PORT: u16 = 29_092;
 /// Longer than any listener of this machine needs.
 pub(super) const CONNECT_PATIENCE: Duration = PATIENCE;

@@ -144,7 +144,7 @@ const FAULTS: Entry = Entry {
     title: text("Faults on the network", "Pannes du réseau"),
     goal: text(
         "Five seconds of latency on Kafka's answers are felt by a send, and gone when the toxic is removed.",
-        "Cinq secondes de latence sur les réponses de Kafka se sentent à l'envoi, et disparaissent avec la toxic.",
+        "Cinq secondes de latence sur les réponses de Kafka se sentent à l'envoi, et disparaissent quand on les retire.",
     ),
     theory: text(
         "The injector stands between the producers and Kafka. Kafka tells its clients which address to use, so a proxy that \
