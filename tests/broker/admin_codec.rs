@@ -1,6 +1,9 @@
 //! The client's half of the administrating APIs against an independent codec, and against hostile bytes.
 
 use bytes::{Bytes, BytesMut};
+use facteur::HostPort;
+use facteur::broker::BrokerConfig;
+use facteur::broker::handlers::{Reply, RequestContext, decode, handle};
 use facteur::error::ErrorCode;
 use facteur::wire::api::incremental_alter_configs::Alteration;
 use facteur::wire::api::{
@@ -9,8 +12,10 @@ use facteur::wire::api::{
 };
 use kafka_protocol::messages as kp;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+use proptest::prelude::*;
 
 use crate::protocol::{text, topic};
+use crate::support::{at, cluster, create};
 
 fn versions(api: ApiKey) -> std::ops::RangeInclusive<i16> {
     api.supported_range().min..=api.supported_range().max
@@ -192,4 +197,70 @@ fn describe_producers_agrees_with_the_schema() {
     let one = read[0].producers[0];
     assert_eq!((one.producer_id, one.epoch, one.last_sequence, one.last_timestamp_ms), (41, 2, 9, 77));
     assert_eq!((one.coordinator_epoch, one.transaction_start_offset), (-1, -1));
+}
+
+/// The administrating APIs of the broker, with their versions.
+const SERVED: [ApiKey; 9] = [
+    ApiKey::DeleteRecords,
+    ApiKey::OffsetForLeaderEpoch,
+    ApiKey::DescribeConfigs,
+    ApiKey::DescribeLogDirs,
+    ApiKey::CreatePartitions,
+    ApiKey::IncrementalAlterConfigs,
+    ApiKey::DescribeCluster,
+    ApiKey::DescribeProducers,
+    ApiKey::DescribeTopicPartitions,
+];
+
+proptest! {
+    // Requests of strangers: noise, and noise that begins as a request does. Whatever can be read is also handled. Fails on
+    // an unchecked count, length or index, or on memory that is reserved for a claim.
+    #[test]
+    fn hostile_requests_never_panic(
+        api in proptest::sample::select(SERVED.to_vec()),
+        version in 0_i16..5,
+        noise in proptest::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(2), Just(0xff), any::<u8>()], 0..120),
+    ) {
+        let mut frame = BytesMut::new();
+        frame.extend_from_slice(&api.code().to_be_bytes());
+        frame.extend_from_slice(&version.to_be_bytes());
+        frame.extend_from_slice(&[0, 0, 0, 1, 0xff, 0xff]);
+        if api.is_flexible(version) {
+            frame.extend_from_slice(&[0]);
+        }
+        frame.extend_from_slice(&noise);
+        let mut cluster = cluster(&BrokerConfig::default());
+        create(&mut cluster, "t", &[]);
+        if let Ok(request) = decode(&frame.freeze(), &std::collections::BTreeMap::new()) {
+            let advertised = HostPort { host: "h".to_owned(), port: 1 };
+            let context = RequestContext { advertised: &advertised, peer: None, now: at(1) };
+            let Reply::Answer(answer) = handle(&mut cluster, &request, &context).reply else {
+                panic!("administration is always answered")
+            };
+            prop_assert!(answer.to_vec().len() >= 8);
+        }
+    }
+}
+
+// A short question must not get an answer of gigabytes. Fails if a repeated resource is described without end.
+#[test]
+fn a_request_for_very_many_settings_is_answered_in_parts() {
+    let mut cluster = cluster(&BrokerConfig::default());
+    create(&mut cluster, "t", &[]);
+    let resources = vec![(2, "t"); 6_000];
+    let frame = describe_configs::encode_request(4, 7, "c", &resources);
+    let request = decode(&frame.slice(4..), &std::collections::BTreeMap::new()).unwrap();
+    let advertised = HostPort { host: "h".to_owned(), port: 1 };
+    let context = RequestContext { advertised: &advertised, peer: None, now: at(1) };
+
+    let Reply::Answer(answer) = handle(&mut cluster, &request, &context).reply else { panic!("an answer") };
+
+    // Length, correlation id, tags of the header.
+    let body = Bytes::from(answer.to_vec()).slice(9..);
+    let described = describe_configs::decode_response(4, body).unwrap();
+    assert_eq!(
+        (described.len(), described[4_999].error, described[5_000].error.0),
+        (6_000, ErrorCode::NONE, 42)
+    );
+    assert!(described[5_000].message.as_ref().unwrap().contains("in parts"));
 }

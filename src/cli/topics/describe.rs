@@ -96,10 +96,8 @@ async fn settings_of(
         if one.error.is_none() {
             found.insert(one.name, one.settings);
         } else {
-            eprintln!(
-                "facteur: {}",
-                explanation("asked for settings", &one.name, one.error, one.message.as_deref())
-            );
+            let said = one.message.map(|text| format!(" ({text})")).unwrap_or_default();
+            eprintln!("facteur: the settings of topic {:?} cannot be shown: {}{said}", one.name, one.error);
         }
     }
     Ok(found)
