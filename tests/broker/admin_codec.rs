@@ -213,6 +213,8 @@ const SERVED: [ApiKey; 9] = [
 ];
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     // Requests of strangers: noise, and noise that begins as a request does. Whatever can be read is also handled. Fails on
     // an unchecked count, length or index, or on memory that is reserved for a claim.
     #[test]

@@ -14,6 +14,8 @@ fn log(cluster: &Cluster) -> (i64, Vec<bytes::Bytes>) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     // Sends some batches, some of them several times, as a producer does whose answers get lost: each replay of one of
     // the last five leaves the log as it was, byte for byte, and is answered with the offset of the first time. Replays
     // older than that are refused and change nothing either. Fails as soon as one copy too many is stored.
