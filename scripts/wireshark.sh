@@ -41,13 +41,12 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# wait_for WHAT SECONDS COMMAND…
+# wait_for WHAT FILE TEXT ERRORS: until the text stands in the file; else what was expected, and what the file of errors says.
 wait_for() {
-  local what=$1 tries=$(($2 * 10))
-  shift 2
-  until "$@"; do
+  local tries=200
+  until grep -q -- "$3" "$2" 2>/dev/null; do
     tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || die "$what"
+    [ "$tries" -gt 0 ] || die "$1: $(cat "$4")"
     sleep 0.1
   done
 }
@@ -55,13 +54,13 @@ wait_for() {
 "$facteur" broker --listen 127.0.0.1 --kafka-port 0 --json --cap produce=7 --cap fetch=11 --cap metadata=4 \
   --cap initproducerid=1 >"$work/broker" 2>"$work/broker-errors" &
 broker_id=$!
-wait_for "the broker did not start: $(cat "$work/broker-errors")" 20 grep -q '"kafka"' "$work/broker"
+wait_for "the broker did not start" "$work/broker" '"kafka"' "$work/broker-errors"
 broker=$(sed -nE 's/.*"kafka":\["([^"]+)".*/\1/p' "$work/broker")
 port=${broker##*:}
 
 tshark -i lo -f "tcp port $port" -w "$work/capture.pcapng" >/dev/null 2>"$work/tshark" &
 tshark_id=$!
-wait_for "tshark cannot capture on loopback: $(cat "$work/tshark")" 20 grep -q 'Capturing on' "$work/tshark"
+wait_for "tshark cannot capture on loopback" "$work/tshark" 'Capturing on' "$work/tshark"
 
 "$facteur" topics create -b "$broker" seen >/dev/null
 # A batch per record, so that sequences beyond 0 are seen; then another producer.
