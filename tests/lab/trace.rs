@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use facteur::broker::{Fault, FaultAction};
+use facteur::broker::{Broker, BrokerConfig, Fault, FaultAction};
 use facteur::lab::running::{LabSettings, RunningLab};
 use serde_json::Value;
 
@@ -201,4 +201,23 @@ async fn at_the_bound_the_oldest_story_is_forgotten_and_the_newest_is_whole() {
     assert_eq!(newest["copies"], 1);
     let forgotten: Answer = get(java(&lab), "/api/v1/trace/OLD").await;
     assert_eq!((forgotten.status, forgotten.problem().as_str()), (404, "unknown-event"));
+}
+
+// An outside Kafka tells no events: attempts are told by the producer, and copies are counted in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_an_outside_kafka_the_copies_are_counted_in_the_log() {
+    let topics = vec![("bhf-transactions".to_owned(), 3)];
+    let kafka = Broker::start(BrokerConfig { topics, ..BrokerConfig::default() }).await.unwrap();
+    let lab = started(LabSettings { bootstrap: Some(kafka.bootstrap().to_string()), ..settings() }).await;
+    let _armed = kafka.faults().arm(Fault::lose_produce_answers(1));
+    assert_eq!(send(java(&lab), "mode=plain&eventId=OUT-1").await.status, 200);
+
+    let story = story(&lab, "OUT-1", &["unanswered", "acknowledged", "http_answer"]).await;
+
+    let send = &story["sends"][0];
+    assert_eq!((&send["attempts"], &send["copies"]), (&2.into(), &Value::Null), "{story:#}");
+    assert_eq!((&story["copies"], &story["copiesFrom"]), (&2.into(), &"log".into()), "{story:#}");
+    assert!(story["verdict"].as_str().unwrap().ends_with("The log holds 2 copies."), "{story:#}");
+    lab.stop().await;
+    kafka.stop().await;
 }

@@ -16,6 +16,7 @@ use crate::lab::error::Problem;
 use crate::lab::language::Language;
 use crate::lab::openapi::problems::TraceProblems;
 use crate::lab::problem_kind::ProblemKind;
+use crate::lab::routes::audit::count;
 use crate::lab::timeline::story::{Story, story_of};
 
 /// What happened to an event, attempt by attempt.
@@ -30,7 +31,17 @@ pub async fn trace(
     let language = Language::of(&headers);
     let shared = &facade.shared;
     match story_of(&shared.timeline, &event_id, shared.broker.is_some(), language) {
-        Some(story) => ([(header::CACHE_CONTROL, "no-store")], Json(story)).into_response(),
+        Some(mut story) => {
+            // An outside Kafka tells nobody what it did: the log is asked, unless it is too long to be read here.
+            if shared.broker.is_none()
+                && let Some(topic) = story.topic().map(str::to_owned)
+                && let Ok(found) = count(&shared.direct_bootstrap, &topic, Some(event_id)).await
+                && found.is_complete
+            {
+                story.count_in_the_log(found.count, language);
+            }
+            ([(header::CACHE_CONTROL, "no-store")], Json(story)).into_response()
+        }
         None => unknown(&event_id, language).event_id(Some(&event_id)).into_response(),
     }
 }

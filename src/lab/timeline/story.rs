@@ -47,6 +47,9 @@ pub struct SendStory {
     pub call: u64,
     /// When it came, ISO-8601, UTC.
     pub at: String,
+    /// The topic.
+    #[schema(required = true)]
+    pub topic: Option<String>,
     /// How often the batch was handed to a connection.
     pub attempts: usize,
     /// `OK`, `PENDING`, `ERROR` or `UNKNOWN`; null if it never came to a record.
@@ -139,6 +142,30 @@ pub fn story_of(timeline: &Timeline, event_id: &str, has_broker: bool, language:
     })
 }
 
+impl Story {
+    /// The one topic that all its calls went to.
+    pub fn topic(&self) -> Option<&str> {
+        let mut topics = self.sends.iter().map(|send| send.topic.as_deref());
+        let first = topics.next()??;
+        topics.all(|topic| topic == Some(first)).then_some(first)
+    }
+
+    /// Tells the copies that were counted in the log, where no broker of ours saw them.
+    pub fn count_in_the_log(&mut self, copies: u64, language: Language) {
+        self.copies = Some(copies);
+        self.copies_from = Some("log");
+        let text = match (copies, language) {
+            (0, Language::English) => "The log holds no copy now.".to_owned(),
+            (0, Language::French) => "Le journal n'en contient pas de copie pour l'instant.".to_owned(),
+            (1, Language::English) => "The log holds one copy.".to_owned(),
+            (1, Language::French) => "Le journal en contient une copie.".to_owned(),
+            (copies, Language::English) => format!("The log holds {copies} copies."),
+            (copies, Language::French) => format!("Le journal en contient {copies} copies."),
+        };
+        self.verdict = format!("{} {text}", self.verdict);
+    }
+}
+
 fn send_of(told: &Told, has_broker: bool, language: Language) -> SendStory {
     let mut stages: Vec<Stage> = Vec::new();
     let is_observed = told.observed.iter().any(|one| outcome_of_observation(&one.what.observation).is_some());
@@ -172,6 +199,7 @@ fn send_of(told: &Told, has_broker: bool, language: Language) -> SendStory {
     SendStory {
         call: told.notes.first().map_or(0, |note| note.what.call),
         at: clock::iso_8601_us(begun),
+        topic: topic_of(told),
         attempts: told.attempts.len(),
         outcome: outcome_of(told),
         copies,
@@ -308,6 +336,13 @@ fn placed(at_us: i64, attempt: &Attempt) -> i64 {
         Some(ended) if at_us.div_euclid(1000) <= ended.div_euclid(1000) => after.min(ended),
         Some(_) | None => after,
     }
+}
+
+fn topic_of(told: &Told) -> Option<String> {
+    told.notes.iter().find_map(|note| match &note.what.step {
+        CallStep::Arrived { topic, .. } | CallStep::Accepted { topic, .. } => Some(topic.to_string()),
+        CallStep::Settled(_) | CallStep::Answered { .. } => None,
+    })
 }
 
 fn copies_of(told: &Told) -> u64 {
