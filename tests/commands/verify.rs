@@ -203,3 +203,15 @@ fn faults_come_from_an_injector_in_front_of_any_kafka() {
     let left: Value = serde_json::from_slice(&toxics.stdout).unwrap();
     assert_eq!(left["toxics"], serde_json::json!([]), "{left}");
 }
+
+// Right after a topic was created a real Kafka names a leader that does not know it yet, and answers ListOffsets with
+// NOT_LEADER_OR_FOLLOWER (seen with 4.4.0): the run waits a moment instead of ending.
+#[test]
+fn a_leader_that_does_not_know_it_yet_is_asked_again() {
+    let not_yet = Fault::new(2, FaultAction::AnswerError(ErrorCode::NOT_LEADER_OR_FOLLOWER)).count(2);
+    let broker = InProcess::with_fault(1, not_yet);
+
+    let verified = run(&["verify", "-b", &broker.address, "-t", TOPIC, "--num-records", "10"]);
+
+    assert_eq!(code(&verified), 0, "{}", stderr(&verified));
+}

@@ -155,6 +155,20 @@ impl LogReader {
     }
 
     async fn mark(&mut self, topic: &str, which: i64) -> Result<Mark, Failure> {
+        let began = clock::now();
+        loop {
+            match self.try_mark(topic, which).await? {
+                Ok(mark) => return Ok(mark),
+                // A topic that was just created has leaders in the metadata before they know that they lead.
+                Err((_, code)) if is_moving(code) && clock::now().since(began) < PATIENCE => {
+                    crate::lab::tasks::sleep(BETWEEN_LOOKS).await;
+                }
+                Err((partition, code)) => return Err(unreadable(topic, partition, &code)),
+            }
+        }
+    }
+
+    async fn try_mark(&mut self, topic: &str, which: i64) -> Result<Result<Mark, (i32, ErrorCode)>, Failure> {
         let found = self.client.topic(topic).await?;
         let mut by_leader: BTreeMap<NodeId, Vec<i32>> = BTreeMap::new();
         for partition in &found.partitions {
@@ -166,12 +180,12 @@ impl LogReader {
         for (leader, wanted) in by_leader {
             for answer in self.client.list_offsets(leader, topic, &wanted, which).await? {
                 if !answer.error.is_none() {
-                    return Err(unreadable(topic, answer.partition, &answer.error));
+                    return Ok(Err((answer.partition, answer.error)));
                 }
                 partitions.insert(answer.partition, Position { leader, offset: answer.offset });
             }
         }
-        Ok(Mark { topic: topic.to_owned(), partitions })
+        Ok(Ok(Mark { topic: topic.to_owned(), partitions }))
     }
 
     /// The records from a mark to the end of the log as it is now, of which `keep` wants the value.
@@ -326,6 +340,16 @@ struct Read {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Whether the partition will have a leader that knows it in a moment.
+const fn is_moving(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NOT_LEADER_OR_FOLLOWER
+            | ErrorCode::LEADER_NOT_AVAILABLE
+            | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    )
 }
 
 fn unreadable(topic: &str, partition: i32, code: &ErrorCode) -> Failure {
