@@ -30,11 +30,14 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tokio::sync::Semaphore;
+use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::routes;
 
 use crate::broker::BrokerHandle;
@@ -70,6 +73,8 @@ pub struct Shared {
     pub is_loopback_only: bool,
     /// One permit per stream of events.
     pub streams: Arc<Semaphore>,
+    /// The longest time that a call may take.
+    pub call_timeout: Duration,
     /// What producers, broker, injector and calls did lately.
     pub timeline: Arc<Timeline>,
     /// Where every producer of the lab leaves its observations.
@@ -116,6 +121,7 @@ impl Shared {
             default_topic: settings.default_topic.clone(),
             is_loopback_only: settings.listen.is_loopback(),
             streams: Arc::new(Semaphore::new(routes::events::MAX_STREAMS)),
+            call_timeout: settings.longest_call(),
             timeline: Arc::new(Timeline::with_capacity(settings.timeline_capacity)),
             observations: Observations::with_capacity(SINK_CAPACITY),
             broker: kafka.broker,
@@ -185,8 +191,18 @@ pub fn router(facade: Arc<Facade>) -> Router {
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&facade), guard::guard))
+        .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+        .layer(always(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(always(header::REFERRER_POLICY, "no-referrer"))
+        .layer(always(header::CACHE_CONTROL, "no-store"))
         .layer(from_fn_with_state(Arc::clone(&facade), metrics::http::measure))
         .with_state(facade)
+}
+
+/// A header of every answer that does not say otherwise itself.
+fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
 /// Every route of the contract, with its documentation.

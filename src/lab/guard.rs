@@ -59,9 +59,19 @@ pub async fn guard(State(facade): State<Arc<Facade>>, request: Request, next: Ne
             language.pick("At most 1 MiB in 10 seconds is read.", "Au plus 1 Mio en 10 secondes est lu.");
         return refuse(kind, language, happened);
     }
-    let mut response = next.run(Request::from_parts(parts, Body::empty())).await;
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    // An accepted record goes on: it is the producer's by then, and only the wait for it ends here (F11).
+    let limit = facade.shared.call_timeout;
+    let call = next.run(Request::from_parts(parts, Body::empty()));
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_elapsed| {
+        let seconds = limit.as_secs_f64();
+        let happened = match language {
+            Language::English => {
+                format!("The call did not end within {seconds} s, the longest that any may take.")
+            }
+            Language::French => format!("L'appel n'a pas fini en {seconds} s, le plus long qui soit admis."),
+        };
+        Problem::new(ProblemKind::CallTimeout, language, &happened).possibly_written().into_response()
+    })
 }
 
 fn refuse(kind: ProblemKind, language: Language, happened: &str) -> Response {

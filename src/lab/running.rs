@@ -24,6 +24,7 @@ use crate::lab::embedded::{BrokerBehaviour, EmbeddedBroker, EmbeddedSettings};
 use crate::lab::environment::ProducerEnvironment;
 use crate::lab::idempotency;
 use crate::lab::injector::{InjectorSettings, LabInjector};
+use crate::lab::metrics;
 use crate::lab::producers::Producers;
 use crate::lab::profile::{Mode, Profile};
 use crate::lab::runner::desk::ProducerFacts;
@@ -75,6 +76,16 @@ pub struct LabSettings {
     pub header_timeout: Duration,
     /// Events of the time line.
     pub timeline_capacity: usize,
+}
+
+impl LabSettings {
+    /// The longest time that a call may take: what the producers' own time limits add up to, and a little more, so that
+    /// their answer is there before.
+    pub fn longest_call(&self) -> Duration {
+        let environment = &self.environment;
+        let waits_ms = environment.delivery_timeout_ms.saturating_add(environment.max_block_ms);
+        self.call_timeout.unwrap_or_else(|| Duration::from_millis(waits_ms) + CALL_MARGIN)
+    }
 }
 
 impl Default for LabSettings {
@@ -340,10 +351,15 @@ impl RunningLab {
 /// Starts what brings events into the time line; `RunningLab::stop` ends it.
 fn watch(shared: &Shared) -> Vec<JoinHandle<()>> {
     let timeline = &shared.timeline;
-    let producers = timeline::watch::producers(Arc::clone(timeline), shared.observations.clone(), |_| {});
+    let producers = timeline::watch::producers(Arc::clone(timeline), shared.observations.clone(), {
+        let copies = Arc::clone(&shared.metrics.copies);
+        move |observed| copies.observe(observed)
+    });
     let mut watchers = vec![tasks::spawn(producers)];
     if let Some(broker) = &shared.broker {
         watchers.push(tasks::spawn(timeline::watch::broker(Arc::clone(timeline), broker.subscribe())));
+        let copies = Arc::clone(&shared.metrics.copies);
+        watchers.push(tasks::spawn(metrics::copies::hear(copies, broker.subscribe())));
     }
     if let Some(injector) = &shared.injector {
         watchers.push(tasks::spawn(timeline::watch::injector(Arc::clone(timeline), injector.subscribe())));
@@ -461,6 +477,7 @@ fn check_name(facade: &Facade, mode: Mode) -> String {
     format!("producer {} {}", facade.profile, mode.name())
 }
 
+const CALL_MARGIN: Duration = Duration::from_secs(30);
 const CALLS_PATIENCE: Duration = Duration::from_secs(5);
 const PRODUCERS_PATIENCE: Duration = Duration::from_secs(5);
 const ANSWERS_PATIENCE: Duration = Duration::from_secs(2);

@@ -189,3 +189,50 @@ async fn a_busy_port_is_named() {
     let text = error.to_string();
     assert!(text.contains(&taken.to_string()) && text.contains("--java-port"), "{text}");
 }
+
+// Every call ends: one that would not is answered honestly, and what it had accepted is written all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_takes_too_long_is_504_and_its_record_goes_on() {
+    let lab = started(LabSettings { call_timeout: Some(Duration::from_millis(300)), ..settings() }).await;
+    let _armed = broker(&lab).faults().arm(delayed(Duration::from_secs(2)));
+
+    let key = ["Idempotency-Key: k"];
+    let path = "/api/v1/send?mode=idempotent&eventId=LONG";
+    let answer = call(java(&lab), "POST", path, &key).await;
+
+    assert_eq!((answer.status, answer.problem().as_str()), (504, "call-timeout"), "{answer:?}");
+    assert_eq!(answer.json()["possiblyWritten"], true);
+    assert_eq!(lab.shared().calls.available_permits(), lab.shared().most_calls, "the permit came back");
+    // The key of such a call is bound: to make it again could be the duplicate.
+    let again = call(java(&lab), "POST", path, &key).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (504, Some("true")), "{again:?}");
+    let report = lab.stop().await;
+    assert_eq!((report.records.rejected, report.records.unknown), (0, 0));
+}
+
+// A page on another site must neither read an answer, nor frame it, nor have it guessed to be a script.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_carries_the_security_headers_and_no_cors() {
+    let lab = started(settings()).await;
+    for (method, path) in [
+        ("GET", "/health"),
+        ("GET", "/nothing"),
+        ("DELETE", "/health"),
+        ("OPTIONS", "/api/v1/send"),
+        ("POST", "/api/v1/send?mode=plain&eventId=E"),
+        ("GET", "/openapi.json"),
+        ("GET", "/metrics"),
+        ("GET", "/docs/index.html"),
+    ] {
+        let answer = call(java(&lab), method, path, &[]).await;
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{method} {path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{method} {path}");
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{method} {path}");
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{method} {path}");
+    }
+}

@@ -106,6 +106,33 @@ async fn an_asynchronous_record_is_measured_to_its_outcome() {
     assert!((0.3..10.0).contains(&seconds), "{seconds}");
 }
 
+// The figure that the course is about: a lost answer stores a plain record twice and an idempotent one once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_one_duplicate_for_plain_and_none_for_idempotent() {
+    let lab = started(settings()).await;
+    for mode in ["plain", "idempotent"] {
+        let _armed = broker(&lab).faults().arm(Fault::new(0, FaultAction::LoseAnswer));
+        let answer = send(
+            java(&lab),
+            &format!("mode={mode}&acks={}&eventId=D", if mode == "plain" { "1" } else { "all" }),
+        )
+        .await;
+        assert_eq!((answer.status, &answer.json()["attempts"]), (200, &2.into()), "{answer:?}");
+    }
+
+    let text = loop {
+        let text = get(java(&lab), "/metrics").await.body;
+        if sample(&text, "lab_duplicates_total", &[("mode", "plain")]) > 0.0 {
+            break text;
+        }
+        tokio::task::yield_now().await;
+    };
+
+    assert_eq!(sample(&text, "lab_duplicates_total", &[("mode", "plain")]), 1.0);
+    assert_eq!(sample(&text, "lab_duplicates_total", &[("mode", "idempotent")]), 0.0);
+    assert_eq!(crate::support::records(&lab, "bhf-transactions", 3), 3);
+}
+
 /// Every metric's name in the queries of a dashboard.
 fn names_in(value: &Value, names: &mut BTreeSet<String>) {
     match value {

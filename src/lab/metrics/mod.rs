@@ -7,7 +7,9 @@
 //! Neighbours: [`producers`] reads the producers' own counters at the moment of a scrape, [`http`] counts calls,
 //! `routes/metrics` writes it all down. Not here: rates and quantiles, which are Prometheus's.
 
+pub mod copies;
 pub mod http;
+pub mod lab;
 pub mod operations;
 pub mod process;
 pub mod producers;
@@ -19,7 +21,9 @@ use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
 
 use crate::lab::app::Facade;
+use crate::lab::metrics::copies::Copies;
 use crate::lab::metrics::http::HttpMetrics;
+use crate::lab::metrics::lab::LabCollector;
 use crate::lab::metrics::operations::OperationMetrics;
 use crate::lab::metrics::process::ProcessCollector;
 use crate::lab::metrics::producers::ProducerCollector;
@@ -32,6 +36,8 @@ pub struct Metrics {
     pub http: HttpMetrics,
     /// Records, from their acceptance to their outcome.
     pub operations: OperationMetrics,
+    /// Records that were stored twice.
+    pub copies: Arc<Copies>,
     facades: Facades,
 }
 
@@ -50,11 +56,13 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::default();
         let facades = Facades::default();
+        let copies = Arc::new(Copies::default());
         registry.register_collector(Box::new(ProducerCollector::new(facades.clone())));
+        registry.register_collector(Box::new(LabCollector::new(facades.clone(), Arc::clone(&copies))));
         registry.register_collector(Box::new(ProcessCollector));
         let operations = OperationMetrics::register(&mut registry);
         let http = HttpMetrics::register(&mut registry);
-        Self { registry, http, operations, facades }
+        Self { registry, http, operations, copies, facades }
     }
 
     /// From now on this façade's producers are shown too.

@@ -13,7 +13,6 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use crate::engine::Distribution;
-use crate::lab::breaker::{Breaker, CircuitState};
 use crate::lab::metrics::Facades;
 use crate::lab::profile::{Mode, Profile};
 use crate::producer::Statistics;
@@ -79,12 +78,6 @@ impl Collector for ProducerCollector {
                 let value = i64::try_from(value(&one.statistics)).unwrap_or(i64::MAX);
                 family.encode_family(&one.labels())?.encode_gauge(&value)?;
             }
-        }
-        let help = "Circuit breaker: 0 closed (or none), 1 half-open, 2 open";
-        let mut family = encoder.encode_descriptor("lab_circuit_state", help, None, MetricType::Gauge)?;
-        for facade in self.facades.all() {
-            let state = facade.shared.breaker(facade.profile).map_or(CircuitState::Closed, Breaker::state);
-            family.encode_family(&[("profile", facade.profile.name())])?.encode_gauge(&state.number())?;
         }
         for (name, help, unit, value) in HISTOGRAMS {
             let mut family = encoder.encode_descriptor(name, help, Some(unit), MetricType::Histogram)?;
