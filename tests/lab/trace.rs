@@ -113,6 +113,30 @@ async fn the_injectors_deed_stands_between_the_append_and_the_retry() {
     }
 }
 
+// After each loss the correlation ids start anew on a new connection, so the next batch of the partition comes to the
+// numbers of the one before. The story of the first once took the events of the second for its own, and told two copies.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_batch_with_the_same_correlation_ids_keeps_its_own_events() {
+    let lab = started(settings()).await;
+    for event_id in ["FIRST", "SECOND", "THIRD"] {
+        let _armed = broker(&lab).faults().arm(Fault::lose_produce_answers(1));
+        let query = format!("mode=idempotent&partition=0&eventId={event_id}");
+        assert_eq!(send(java(&lab), &query).await.status, 200);
+        assert_eq!(
+            send(java(&lab), &format!("mode=plain&partition=0&eventId={event_id}-plain")).await.status,
+            200
+        );
+    }
+    story(&lab, "THIRD", &WHOLE).await;
+
+    for event_id in ["FIRST", "SECOND", "THIRD"] {
+        let story = story(&lab, event_id, &WHOLE).await;
+        assert_eq!((&story["sends"][0]["attempts"], &story["copies"]), (&2.into(), &1.into()), "{story:#}");
+        let story = self::story(&lab, &format!("{event_id}-plain"), &WHOLE).await;
+        assert_eq!((&story["sends"][0]["attempts"], &story["copies"]), (&1.into(), &1.into()), "{story:#}");
+    }
+}
+
 // The same fault without idempotence: two appends, and the reason is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_send_whose_answer_was_lost_tells_two_appends() {

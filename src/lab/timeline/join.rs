@@ -9,16 +9,18 @@
 //! | broker | topic and partition, and the request's client id and correlation id, or else the batch's identity and sequence |
 //! | injector | the client's address, which is the producer's local address, and the correlation id if it knows one |
 //!
-//! A correlation id is unique on its connection only, so the latest attempt that had been sent by then gets the event.
+//! A correlation id is unique on its connection only, so the latest attempt of any batch that had been sent by then gets
+//! the event; a later batch that came to the same number on a new connection keeps its own.
 //! Neighbours: [`super::story`] makes words of it. Not here: the ring.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Timeline;
 use super::event::{CallNote, CallStep, TimelineEvent, What};
 use crate::broker::BrokerEvent;
-use crate::chaos::events::ChaosEvent;
+use crate::chaos::events::{ChaosEvent, ChaosEventKind};
 use crate::engine::{BatchName, Observation};
 use crate::identifiers::ConnectionId;
 use crate::runtime::delivery::RecordPlace;
@@ -87,7 +89,7 @@ pub fn told_of(timeline: &Timeline, event_id: &str) -> Vec<Told> {
         told.observed = events().filter_map(|event| observed_of(event, place)).collect();
         told.attempts = attempts_of(&told.observed);
         if !told.attempts.is_empty() {
-            events().for_each(|event| told.assign(event));
+            events().for_each(|event| told.assign(event, &ring));
         }
     }
     calls
@@ -107,10 +109,10 @@ impl Told {
     }
 
     /// Gives an event of broker or injector to its attempt.
-    fn assign(&mut self, event: &TimelineEvent) {
+    fn assign(&mut self, event: &TimelineEvent, ring: &VecDeque<TimelineEvent>) {
         match &event.what {
             What::Broker(happened) => {
-                let Some(at) = self.attempt_of_broker(happened, event.at_us) else { return };
+                let Some(at) = self.attempt_of_broker(happened, event.at_us, ring) else { return };
                 if let Some(attempt) = self.attempts.get_mut(at) {
                     attempt.broker.push(At { at_us: event.at_us, what: Arc::clone(happened) });
                 }
@@ -125,7 +127,12 @@ impl Told {
         }
     }
 
-    fn attempt_of_broker(&self, event: &BrokerEvent, at_us: i64) -> Option<usize> {
+    fn attempt_of_broker(
+        &self,
+        event: &BrokerEvent,
+        at_us: i64,
+        ring: &VecDeque<TimelineEvent>,
+    ) -> Option<usize> {
         let observed = self.observed.first()?;
         let batch = observed.what.observation.batch()?;
         let is_here = event.topic.as_deref() == Some(&*batch.topic)
@@ -133,19 +140,27 @@ impl Told {
         if !is_here {
             return None;
         }
+        let stamp = event.producer_id.zip(event.epoch).zip(event.base_sequence);
+        let is_ours = self.observed.iter().any(|one| stamp.is_some() && stamp_of(&one.what) == stamp);
+        if stamp.is_some() && !is_ours {
+            return None;
+        }
         if let Some(request) = &event.request {
             if request.client_id != observed.what.client_id {
                 return None;
             }
-            return self.latest(at_us, |attempt| attempt.correlation_id == request.correlation_id);
+            let found = self.latest(at_us, |attempt| attempt.correlation_id == request.correlation_id)?;
+            let newest = newest_sent(ring, &observed.what, request.correlation_id, at_us)?;
+            return self.attempts.get(found).filter(|attempt| attempt.sent_at_us == newest).map(|_| found);
         }
-        let stamp = event.producer_id.zip(event.epoch).zip(event.base_sequence);
-        let is_ours = self.observed.iter().any(|one| stamp.is_some() && stamp_of(&one.what) == stamp);
         is_ours.then(|| self.latest(at_us, |_| true)).flatten()
     }
 
     fn attempt_of_injector(&self, event: &ChaosEvent, at_us: i64) -> Option<usize> {
         let connection = event.connection?;
+        if event.kind == ChaosEventKind::ConnectionOpened {
+            return None;
+        }
         let is_through = |attempt: &Attempt| attempt.local_address == Some(connection.client);
         if let Some(request) = &event.request {
             return self.latest(at_us, |attempt| {
@@ -160,8 +175,7 @@ impl Told {
 
     /// The latest attempt that had been sent at a time of whole milliseconds.
     fn latest(&self, at_us: i64, is_wanted: impl Fn(&Attempt) -> bool) -> Option<usize> {
-        let end_of_ms = at_us.saturating_add(999);
-        self.attempts.iter().rposition(|attempt| attempt.sent_at_us <= end_of_ms && is_wanted(attempt))
+        self.attempts.iter().rposition(|attempt| attempt.sent_at_us <= end_of_ms(at_us) && is_wanted(attempt))
     }
 }
 
@@ -191,6 +205,35 @@ pub enum LateOutcome {
     },
     /// It is not resent any more: nobody will ever know.
     Abandoned,
+}
+
+/// When the newest request with this number had been sent by then, whichever batch of the producer and partition it bore.
+fn newest_sent(
+    ring: &VecDeque<TimelineEvent>,
+    ours: &Observed,
+    correlation_id: i32,
+    at_us: i64,
+) -> Option<i64> {
+    let place = |observed: &Observed| {
+        observed
+            .observation
+            .batch()
+            .map(|batch| (observed.producer, Arc::clone(&batch.topic), batch.partition))
+    };
+    let wanted = place(ours);
+    let is_it = |observed: &Observed| {
+        matches!(observed.observation, Observation::BatchSent { correlation_id: number, .. } if number == correlation_id)
+            && place(observed) == wanted
+    };
+    ring.iter().rev().filter(|event| event.at_us <= end_of_ms(at_us)).find_map(|event| match &event.what {
+        What::Producer(observed) if is_it(observed) => Some(event.at_us),
+        What::Producer(_) | What::Call(_) | What::Broker(_) | What::Injector(_) => None,
+    })
+}
+
+/// The last microsecond of a time of whole milliseconds.
+const fn end_of_ms(at_us: i64) -> i64 {
+    at_us.saturating_add(999)
 }
 
 fn note_of<'a>(event: &'a TimelineEvent, event_id: &str) -> Option<&'a Arc<CallNote>> {

@@ -13,6 +13,7 @@ use super::join::{At, Attempt, Told, position, told_of};
 use super::{Timeline, words};
 use crate::broker::events::EventKind;
 use crate::chaos::definition::Stream;
+use crate::chaos::events::{ChaosEvent, ChaosEventKind};
 use crate::engine::Observation;
 use crate::lab::clock;
 use crate::lab::language::Language;
@@ -298,9 +299,14 @@ const fn stage_name(observation: &Observation) -> Option<&'static str> {
 fn stages_of_witnesses(index: usize, attempt: &Attempt, language: Language) -> Vec<Stage> {
     let blank =
         |at_us: i64| Stage { at_us: placed(at_us, attempt), attempt: Some(index + 1), ..Stage::default() };
+    // The end of the connection is a fault's last word, and says nothing that the fault did not say.
+    let has_fault =
+        attempt.injector.iter().any(|event| matches!(event.what.kind, ChaosEventKind::FaultFired { .. }));
     let injector = |is_way_back: bool| {
-        let is_wanted =
-            move |event: &&At<_>| (event_stream(event) == Some(Stream::Downstream)) == is_way_back;
+        let is_wanted = move |event: &&At<ChaosEvent>| {
+            let is_end = matches!(event.what.kind, ChaosEventKind::ConnectionClosed { .. });
+            (is_end || event.what.stream == Some(Stream::Downstream)) == is_way_back && !(is_end && has_fault)
+        };
         attempt.injector.iter().filter(is_wanted).map(move |event| Stage {
             stage: "injector",
             rank: rank(if is_way_back { WAY_BACK } else { "injector" }),
@@ -323,10 +329,6 @@ fn stages_of_witnesses(index: usize, attempt: &Attempt, language: Language) -> V
         ..blank(event.at_us)
     });
     injector(false).chain(broker).chain(injector(true)).collect()
-}
-
-fn event_stream(event: &At<crate::chaos::events::ChaosEvent>) -> Option<Stream> {
-    event.what.stream
 }
 
 /// A time of whole milliseconds, put after the attempt's sending and, within one millisecond, before its end.
