@@ -151,3 +151,37 @@ fn every_relative_link_of_the_guides_leads_to_a_file() {
         }
     }
 }
+
+// The table of the course's artefacts names a test for each; a test that was renamed or lost would leave a claim behind.
+#[test]
+fn every_test_that_the_table_of_the_course_names_exists() {
+    let table = fs::read_to_string(root().join("docs/course.md")).unwrap();
+    let sources = sources(&root().join("tests")) + &sources(&root().join("src"));
+    let name = regex::Regex::new(r"`([a-z_0-9]+)\(\)`").unwrap();
+    let file = regex::Regex::new(r"`((tests|scripts)/[a-z0-9_./-]+\.(rs|sh))`").unwrap();
+
+    let names: Vec<&str> = name.captures_iter(&table).map(|found| found.get(1).unwrap().as_str()).collect();
+    assert!(names.len() > 60, "{}", names.len());
+    for name in names {
+        assert!(
+            sources.contains(&format!("fn {name}(")) || sources.contains(&format!("mod {name} ")),
+            "no test is called {name}"
+        );
+    }
+    for found in file.captures_iter(&table) {
+        assert!(root().join(&found[1]).exists(), "{} is not there", &found[1]);
+    }
+}
+
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+    text
+}
