@@ -161,7 +161,7 @@ fn every_test_that_the_table_of_the_course_names_exists() {
     let file = regex::Regex::new(r"`((tests|scripts)/[a-z0-9_./-]+\.(rs|sh))`").unwrap();
 
     let names: Vec<&str> = name.captures_iter(&table).map(|found| found.get(1).unwrap().as_str()).collect();
-    assert!(names.len() > 60, "{}", names.len());
+    assert!(names.len() >= 60, "the table names {} tests", names.len());
     for name in names {
         assert!(
             sources.contains(&format!("fn {name}(")) || sources.contains(&format!("mod {name} ")),
