@@ -8,6 +8,8 @@ use utoipa::openapi::Required::{False as Optional, True as Needed};
 use utoipa::openapi::path::{Parameter, ParameterIn, ParameterStyle};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
+use crate::chaos::kafka::toxic::TYPES;
+use crate::chaos::toxic::BYTE_TYPES;
 use crate::lab::openapi::parameters::query;
 use crate::lab::send_parameters::BOOLEANS;
 
@@ -65,18 +67,22 @@ impl IntoParams for ToxicQuery {
         attributes.style = Some(ParameterStyle::Form);
         attributes.explode = Some(true);
         vec![
-            query(
-                "type",
-                Needed,
-                text("latency"),
-                "Toxiproxy's types, or one of Kafka's such as `drop_response`.",
-            ),
+            query("type", Needed, types(), "Toxiproxy's types, or one of Kafka's such as `drop_response`."),
             query("name", Optional, text("slow"), "Its name; by default the type and the stream."),
             query("stream", Optional, streams, "Which way: requests are `upstream`, answers `downstream`."),
             query("toxicity", Optional, share, "The share of connections that it acts on."),
             attributes,
         ]
     }
+}
+
+/// The words that the injector takes, from its own tables.
+fn types() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(BYTE_TYPES.into_iter().chain(TYPES)))
+        .examples(["latency"])
+        .build()
 }
 
 fn text(example: &str) -> Object {
