@@ -14,7 +14,7 @@ target=x86_64-unknown-linux-musl
 # The course's images have 425 to 438 MB.
 MOST_BYTES=$((32 * 1024 * 1024))
 die() { echo "check-static-binary.sh: $2" >&2; exit "$1"; }
-[ "$(id -u)" = 0 ] && [ "$(uname -s)" = Linux ] || die 3 "needs root on Linux, for chroot and mount"
+if [ "$(id -u)" != 0 ] || [ "$(uname -s)" != Linux ]; then die 3 "needs root on Linux, for chroot and mount"; fi
 
 binary=${1-}
 if [ -z "$binary" ]; then
