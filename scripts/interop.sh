@@ -283,7 +283,7 @@ unset "${!FACTEUR_@}" "${!KAFKA_@}"
 mkdir -p "$tools"
 work=$(mktemp -d)
 broker_id='' proxy_id=''
-# shellcheck disable=SC2317  # the trap calls it
+# shellcheck disable=SC2317,SC2329  # the trap calls it
 finish() {
   local id
   for id in $proxy_id $broker_id; do

@@ -43,7 +43,7 @@ unset "${!FACTEUR_@}" "${!KAFKA_@}"
 
 work=$(mktemp -d)
 lab_id='' watch_id=''
-# shellcheck disable=SC2317  # the trap calls it
+# shellcheck disable=SC2317,SC2329  # the trap calls it
 finish() {
   for id in $watch_id $lab_id; do
     kill "$id" 2>/dev/null || true

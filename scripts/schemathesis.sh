@@ -40,7 +40,7 @@ unset "${!FACTEUR_@}" "${!KAFKA_@}"
 
 work=$(mktemp -d)
 lab_id=''
-# shellcheck disable=SC2317  # the trap calls it
+# shellcheck disable=SC2317,SC2329  # the trap calls it
 finish() {
   if [ -n "$lab_id" ]; then
     kill "$lab_id" 2>/dev/null || true

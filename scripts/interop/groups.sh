@@ -9,33 +9,33 @@
 kcat_group() {
   kcat -b "$broker" -c "$3" -q -X auto.offset.reset=earliest -X check.crcs=true -G "$2" "$1"
 }
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2329
 facteur_group() { "$facteur" consume -b "$broker" -t "$1" --group "$2" --from-beginning -c "$3"; }
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2329
 confluent_group() { confluent group "$broker" "$@"; }
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2329
 kafkajs_group() { kafkajs group "$broker" "$@"; }
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2329
 aiokafka_group() { aiokafka group "$broker" "$@"; }
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2329
 franz_group() { "$tools/franz" group "$broker" "$@"; }
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2329
 java_group() {
   "$root/scripts/kafka-tool.sh" "$java_version" console-consumer --bootstrap-server "$broker" --topic "$1" \
     --group "$2" --from-beginning --max-messages "$3" --timeout-ms 60000
 }
 # The course's own lines: no partition and no group are named, so the tool joins a group of its own making.
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2329
 java_course() {
   "$root/scripts/kafka-tool.sh" "$java_version" console-consumer --bootstrap-server "$broker" --topic "$1" \
     --from-beginning --timeout-ms 5000 --property print.partition=true --property print.offset=true
 }
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2329
 java_course_five() {
   "$root/scripts/kafka-tool.sh" "$java_version" console-consumer --bootstrap-server "$broker" --topic "$1" \
     --from-beginning --max-messages 5
 }
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2329
 java_groups() { "$root/scripts/kafka-tool.sh" "$java_version" consumer-groups --bootstrap-server "$broker" "$@"; }
 
 # write_parts FILE: its lines in turn to the three partitions of $topic.
@@ -46,7 +46,7 @@ write_parts() {
     run "$work/said" write_part "$topic" "$part" "$work/part" || problems+=("facteur could not write")
   done
 }
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2329
 write_part() { "$facteur" produce -b "$broker" -t "$1" -p "$2" --mode idempotent -q "$3"; }
 
 # read_in_group NAME FUNCTION GROUP FILE: it must read the lines of the file, in any order, and no others.
