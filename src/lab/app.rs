@@ -10,7 +10,7 @@
 //!    is the summary; shapes derive `ToSchema` beside `Serialize` (`#[schema(required = true)]` on an `Option` that is
 //!    always written, `#[schema(example = …)]` where it helps); only what is particular to the route is described:
 //!
-//!    ```ignore
+//!    ```text
 //!    /// What happened to an event.
 //!    #[utoipa::path(get, path = "/api/v1/trace/{eventId}", tag = "labs",
 //!        params(("eventId" = String, Path, description = "The event.", example = "E-1")),
