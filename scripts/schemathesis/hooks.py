@@ -37,7 +37,8 @@ def breaks_a_rule_between_parameters(path, query):
             return True
     # Which attributes a toxic needs depends on its type.
     if path == "/api/v1/chaos/proxies/{proxy}/toxics":
-        return query.get("type") not in FREE_TYPES or bool(set(query) - TOXIC_MEMBERS)
+        is_free = query.get("type") in FREE_TYPES and not set(query) - TOXIC_MEMBERS
+        return not is_free or too_many_bytes(query.get("name"), 128)
     # An offset belongs to a partition.
     if path == "/api/v1/topics/{topic}/records" and query.get("partition") is None:
         return str(query.get("from", "")).isdigit()

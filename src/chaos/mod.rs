@@ -28,7 +28,7 @@ pub mod listen;
 pub mod metrics;
 mod proxy;
 pub mod toxic;
-mod toxic_list;
+pub mod toxic_list;
 pub mod toxics;
 pub mod view;
 

@@ -10,6 +10,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::chaos::kafka::toxic::TYPES;
 use crate::chaos::toxic::BYTE_TYPES;
+use crate::chaos::toxic_list::LONGEST_NAME_BYTES;
 use crate::lab::openapi::parameters::query;
 use crate::lab::send_parameters::BOOLEANS;
 
@@ -68,7 +69,7 @@ impl IntoParams for ToxicQuery {
         attributes.explode = Some(true);
         vec![
             query("type", Needed, types(), "Toxiproxy's types, or one of Kafka's such as `drop_response`."),
-            query("name", Optional, text("slow"), "Its name; by default the type and the stream."),
+            query("name", Optional, name(), "Its name; by default the type and the stream."),
             query("stream", Optional, streams, "Which way: requests are `upstream`, answers `downstream`."),
             query("toxicity", Optional, share, "The share of connections that it acts on."),
             attributes,
@@ -85,6 +86,12 @@ fn types() -> Object {
         .build()
 }
 
-fn text(example: &str) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).examples([example]).build()
+/// Without control characters.
+fn name() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"))
+        .max_length(Some(LONGEST_NAME_BYTES))
+        .examples(["slow"])
+        .build()
 }

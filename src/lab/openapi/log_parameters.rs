@@ -107,7 +107,14 @@ pub struct EventsQuery;
 
 impl IntoParams for EventsQuery {
     fn into_params(_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let id = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).examples([0]).build();
+        let id = || {
+            ObjectBuilder::new()
+                .schema_type(Type::Integer)
+                .minimum(Some(0))
+                .maximum(Some(LARGEST_ID_IN_JSON))
+                .examples([0])
+                .build()
+        };
         vec![
             query(
                 "after",
@@ -134,3 +141,6 @@ fn with_default(mut object: Object, default: serde_json::Value) -> Object {
     object.default = Some(default);
     object
 }
+
+/// [`events::LARGEST_ID`], in the schema's own type.
+const LARGEST_ID_IN_JSON: f64 = 9_007_199_254_740_991.0;

@@ -230,7 +230,7 @@ fn toxic_of(query: &str, language: Language) -> Result<NewToxic, Box<Problem>> {
     });
     Ok(NewToxic {
         name: asked.text("name").map(str::to_owned),
-        stream: asked.text("stream").map(str::to_owned),
+        stream: asked.raw("stream").map(str::to_owned),
         toxicity,
         ..NewToxic::new(type_name, attributes.collect())
     })

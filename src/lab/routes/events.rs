@@ -135,7 +135,7 @@ fn wants_stream(headers: &HeaderMap) -> bool {
 
 fn page(shared: &Shared, query: Option<&str>, language: Language) -> Result<EventsPage, Box<Problem>> {
     let asked = Asked::parse(query, NAMES, language)?;
-    let after = asked.number("after", 0..=u64::MAX)?.unwrap_or(0);
+    let after = asked.number("after", 0..=LARGEST_ID)?.unwrap_or(0);
     let limit = asked.number("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
     let (events, gone) = shared.timeline.since(after, limit);
     let next = events.last().map_or(after, |event| event.id);
@@ -151,7 +151,7 @@ fn stream(
     let asked = Asked::parse(query, NAMES, language)?;
     let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let resumed = resumed.and_then(|value| value.trim().parse::<u64>().ok());
-    let after = resumed.or(asked.number("after", 0..=u64::MAX)?);
+    let after = resumed.or(asked.number("after", 0..=LARGEST_ID)?);
     let Ok(permit) = Arc::clone(&shared.streams).try_acquire_owned() else {
         let happened = language.pick("All streams are taken.", "Tous les flux sont pris.");
         return Err(Box::new(Problem::new(ProblemKind::Overloaded, language, happened)));
@@ -308,6 +308,9 @@ fn line_of(event: &TimelineEvent, language: Language) -> EventLine {
         },
     }
 }
+
+/// The largest number that every reader of JSON keeps whole: 2^53 - 1.
+pub const LARGEST_ID: u64 = 9_007_199_254_740_991;
 
 /// The parameters.
 pub const NAMES: &[&str] = &["after", "limit"];
