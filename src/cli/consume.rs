@@ -309,24 +309,7 @@ fn print_fetched(
             if offset < position.next_offset || *left == 0 || position.is_at_end() {
                 continue;
             }
-            let timestamp_ms = match batch.is_log_append_time() {
-                true => batch.max_timestamp_ms,
-                false => batch.base_timestamp_ms.saturating_add(record.timestamp_delta_ms),
-            };
-            let consumed = ConsumedRecord {
-                topic: fetched.topic.clone(),
-                partition: fetched.partition,
-                offset,
-                timestamp_ms,
-                is_log_append_time: batch.is_log_append_time(),
-                key: record.key,
-                value: record.value,
-                headers: record.headers,
-                producer_id: batch.producer_id,
-                producer_epoch: batch.producer_epoch,
-                base_sequence: batch.base_sequence,
-            };
-            format.write(&consumed, &mut out)?;
+            format.write(&ConsumedRecord::of(fetched, &batch, record), &mut out)?;
             position.next_offset = offset.saturating_add(1);
             *left -= 1;
         }

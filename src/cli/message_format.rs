@@ -10,6 +10,9 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::wire::api::fetch::FetchedPartition;
+use crate::wire::record_batch_reader::{BatchView, RecordView};
+
 /// A record as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumedRecord {
@@ -35,6 +38,31 @@ pub struct ConsumedRecord {
     pub producer_epoch: i16,
     /// The batch's first sequence, or -1.
     pub base_sequence: i32,
+}
+
+impl ConsumedRecord {
+    /// A record of a fetched batch, with its place and its time: the batch's own where the broker stamped it.
+    pub fn of(fetched: &FetchedPartition, batch: &BatchView, record: RecordView) -> Self {
+        let is_log_append_time = batch.is_log_append_time();
+        let timestamp_ms = if is_log_append_time {
+            batch.max_timestamp_ms
+        } else {
+            batch.base_timestamp_ms.saturating_add(record.timestamp_delta_ms)
+        };
+        Self {
+            topic: fetched.topic.clone(),
+            partition: fetched.partition,
+            offset: batch.base_offset.saturating_add(i64::from(record.offset_delta)),
+            timestamp_ms,
+            is_log_append_time,
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
+            producer_id: batch.producer_id,
+            producer_epoch: batch.producer_epoch,
+            base_sequence: batch.base_sequence,
+        }
+    }
 }
 
 /// One way to print.

@@ -225,24 +225,7 @@ pub fn records_of(fetched: &FetchedPartition, from: i64) -> Result<(Vec<Consumed
             if offset < from {
                 continue;
             }
-            let timestamp_ms = if batch.is_log_append_time() {
-                batch.max_timestamp_ms
-            } else {
-                batch.base_timestamp_ms.saturating_add(record.timestamp_delta_ms)
-            };
-            records.push(ConsumedRecord {
-                topic: fetched.topic.clone(),
-                partition: fetched.partition,
-                offset,
-                timestamp_ms,
-                is_log_append_time: batch.is_log_append_time(),
-                key: record.key,
-                value: record.value,
-                headers: record.headers,
-                producer_id: batch.producer_id,
-                producer_epoch: batch.producer_epoch,
-                base_sequence: batch.base_sequence,
-            });
+            records.push(ConsumedRecord::of(fetched, &batch, record));
         }
     }
     Ok((records, next_offset))
