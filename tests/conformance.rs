@@ -10,6 +10,7 @@
 )]
 
 mod conformance {
+    pub mod brokers;
     pub mod peer;
     #[path = "../integration/support.rs"]
     pub mod support;
@@ -19,6 +20,8 @@ mod conformance {
     mod decisions;
     mod errors;
     mod expiry;
+    mod faults_broker;
+    mod faults_network;
     mod handle;
     mod memory;
     mod network;

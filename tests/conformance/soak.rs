@@ -4,7 +4,7 @@
 //! does not: a duplicate whose bytes differ would be a record swallowed in silence.
 
 mod check;
-mod log;
+pub mod log;
 mod mode;
 
 use std::collections::{BTreeMap, VecDeque};
