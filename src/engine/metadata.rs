@@ -364,7 +364,9 @@ impl Engine {
             }
             if index == known {
                 let lane = super::lane_id(self.lanes.len());
-                self.lanes.push(Lane::new(Arc::clone(name), part.partition, self.now));
+                let mut new = Lane::new(Arc::clone(name), part.partition, self.now);
+                new.sequences.prime(self.first_sequence);
+                self.lanes.push(new);
                 if let Some(state) = self.cluster.topics.get_mut(name) {
                     state.lanes.push(lane);
                 }

@@ -57,6 +57,7 @@ use crate::engine::metadata::Cluster;
 use crate::engine::producer_id_state::ProducerIdState;
 use crate::engine::timers::{Timer, TimerTable};
 use crate::identifiers::{ConnectionId, LaneId, NodeId};
+use crate::sequence::Sequence;
 use crate::time::Instant;
 
 /// The producer's decisions. See the module's documentation for the contract of its doors.
@@ -87,6 +88,8 @@ pub struct Engine {
     is_closing: bool,
     ready_wanted: bool,
     is_observed: bool,
+    /// Where the sequences of lanes begin: 0, unless a simulation wants to see them wrap.
+    first_sequence: Sequence,
     stats: EngineStats,
 }
 
@@ -122,9 +125,17 @@ impl Engine {
             is_closing: false,
             ready_wanted: false,
             is_observed,
+            first_sequence: Sequence::ZERO,
             stats: EngineStats::default(),
             config,
         }
+    }
+
+    /// For simulations: lanes that are learnt from now on begin at `first` instead of 0, under their first identity only.
+    /// Nobody sends two thousand million records to see a sequence wrap; brokers accept any first sequence of a producer
+    /// that they do not know (D2, D3).
+    pub const fn prime_sequences(&mut self, first: Sequence) {
+        self.first_sequence = first;
     }
 
     /// Something happened at `now`.

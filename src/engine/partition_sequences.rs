@@ -83,8 +83,7 @@ impl PartitionSequences {
     }
 
     /// For tests and primed starts: the next sequence.
-    #[cfg(test)]
-    pub(crate) fn prime(&mut self, next: Sequence) {
+    pub(crate) const fn prime(&mut self, next: Sequence) {
         self.next = next;
     }
 }
