@@ -21,6 +21,7 @@ mod conformance {
     mod errors;
     mod expiry;
     mod faults_broker;
+    mod faults_client;
     mod faults_network;
     mod handle;
     mod memory;

@@ -5,7 +5,7 @@ use facteur::Cause;
 use facteur::engine::{Event, Observation};
 use facteur::identifiers::ConnectionId;
 
-use super::brokers::{Brokers, warm};
+use super::brokers::warm;
 use super::peer::{Reply, Request, produce_answer};
 use super::world::World;
 

@@ -48,6 +48,8 @@ pub struct World {
     pub config: Arc<ProducerConfig>,
     pub engine: Engine,
     pub now: Instant,
+    /// The wall clock, as records are stamped by it.
+    pub wall_ms: i64,
     pub cluster: PeerCluster,
     /// Produce requests, and control requests while they are held, that nobody has answered.
     pub requests: VecDeque<Request>,
@@ -106,6 +108,7 @@ impl World {
             engine: Engine::new(Arc::clone(&config), 7, true),
             config,
             now: Instant::ZERO,
+            wall_ms: 1_700_000_000_000,
             cluster: PeerCluster {
                 nodes: (1..=nodes).collect(),
                 topics: BTreeMap::from([("t".to_owned(), topic)]),
@@ -160,7 +163,12 @@ impl World {
     }
 
     pub fn event(&mut self, event: Event) {
-        self.inbox.push_back(event);
+        self.events([event]);
+    }
+
+    /// What happens in one and the same turn.
+    pub fn events(&mut self, events: impl IntoIterator<Item = Event>) {
+        self.inbox.extend(events);
         self.run();
     }
 
@@ -177,7 +185,7 @@ impl World {
         self.outcomes.push(None);
         let place = self.lane_place(topic, partition);
         let record = Record::to(topic).value(value.as_bytes());
-        let time = AppendTime { now: self.now, wall_ms: 1_700_000_000_000 };
+        let time = AppendTime { now: self.now, wall_ms: self.wall_ms };
         let lane_id = LaneId(u32::try_from(place).expect("few lanes"));
         let appended = loop {
             let lane = &mut self.lanes[place];
