@@ -8,6 +8,8 @@
 
 mod builder;
 mod handle;
+#[cfg(all(test, loom))]
+mod models;
 mod send;
 mod statistics;
 

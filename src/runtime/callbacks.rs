@@ -8,19 +8,21 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+#[cfg(loom)]
+use std::sync::mpsc::Receiver;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::sync::Notify;
+use std::sync::{Arc, PoisonError};
 
 use crate::error::Error;
 use crate::runtime::delivery::DeliveryReport;
+use crate::runtime::sync::{AtomicU64, Mutex, Notify};
 
 /// What `send_with_callback` takes.
 pub(crate) type Callback = Box<dyn FnOnce(Result<DeliveryReport, Error>) + Send + 'static>;
 
-type Job = Box<dyn FnOnce() + Send + 'static>;
+/// A callback with what it is told.
+pub(crate) type Job = Box<dyn FnOnce() + Send + 'static>;
 
 thread_local! {
     static IS_CALLBACK_THREAD: Cell<bool> = const { Cell::new(false) };
@@ -44,21 +46,27 @@ pub(crate) struct CallbackQueue {
 struct Progress {
     run: AtomicU64,
     changed: Notify,
+    /// Under loom a thread of the model takes the place of the callback thread.
+    #[cfg(loom)]
+    jobs: std::sync::Mutex<Option<Receiver<Job>>>,
 }
 
 impl CallbackQueue {
-    /// Runs `job` after those before it.
-    pub(crate) fn run(&self, job: Job) {
+    /// Runs `job` after those before it, or gives it back if there is no thread to run it.
+    pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
         let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         if sender.is_none() {
             *sender = start(Arc::clone(&self.progress));
         }
-        match &*sender {
-            Some(sender) if sender.send(job).is_ok() => {
-                self.submitted.fetch_add(1, Ordering::Release);
-            }
-            _ => tracing::error!("the callback thread is gone; a callback was not run"),
+        let sent = match &*sender {
+            Some(sender) => sender.send(job).map_err(|refused| refused.0),
+            None => Err(job),
+        };
+        match sent {
+            Ok(()) => _ = self.submitted.fetch_add(1, Ordering::Release),
+            Err(_) => tracing::error!("the callback thread is gone; a callback was not run"),
         }
+        sent
     }
 
     /// Done when every callback that was handed over before has run: a program may end after that.
@@ -74,17 +82,44 @@ impl CallbackQueue {
     }
 }
 
+fn run_one(progress: &Progress, job: Job) {
+    if catch_unwind(AssertUnwindSafe(job)).is_err() {
+        tracing::error!("a delivery callback panicked; the others still run");
+    }
+    progress.run.fetch_add(1, Ordering::Release);
+    progress.changed.notify_waiters();
+}
+
+#[cfg(loom)]
+fn start(progress: Arc<Progress>) -> Option<Sender<Job>> {
+    let (sender, receiver) = channel::<Job>();
+    *progress.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
+    Some(sender)
+}
+
+#[cfg(loom)]
+impl CallbackQueue {
+    /// Runs what has been handed over: what the callback thread does when it is not a model's.
+    pub(crate) fn run_queued(&self) {
+        while let Some(job) = self
+            .progress
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .and_then(|jobs| jobs.try_recv().ok())
+        {
+            run_one(&self.progress, job);
+        }
+    }
+}
+
+#[cfg(not(loom))]
 fn start(progress: Arc<Progress>) -> Option<Sender<Job>> {
     let (sender, receiver) = channel::<Job>();
     let started = std::thread::Builder::new().name("facteur-callback".into()).spawn(move || {
         IS_CALLBACK_THREAD.with(|is| is.set(true));
-        for job in receiver {
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                tracing::error!("a delivery callback panicked; the others still run");
-            }
-            progress.run.fetch_add(1, Ordering::Release);
-            progress.changed.notify_waiters();
-        }
+        receiver.into_iter().for_each(|job| run_one(&progress, job));
     });
     match started {
         Ok(_detached) => Some(sender),

@@ -9,7 +9,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::runtime::blocking::block_on;
 use crate::runtime::callbacks::Callback;
 use crate::runtime::lanes::Lane;
 use crate::runtime::shared::Shared;
+use crate::runtime::sync::{Mutex, MutexGuard, OnceLock};
 use crate::runtime::timers::until;
 
 /// Where a batch's outcome will be.

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use crate::accumulator::producer_batch::MemoryOwner;
 use crate::runtime::memory::Memory;
+use crate::runtime::sync::Notify;
 use crate::time::Instant;
 
 /// A lane's share.

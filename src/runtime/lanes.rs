@@ -7,7 +7,7 @@
 //! here: waiting for memory, which happens outside the lock.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::accumulator::partition_queue::{
     AppendTime, Appended, PartitionQueue, QueueLimits, QueueStatus, TakeMode, Taken, TryAppend,
@@ -17,10 +17,11 @@ use crate::engine::BatchOutcome;
 use crate::error::Cause;
 use crate::identifiers::{BatchNumber, LaneId};
 use crate::record::Record;
-use crate::runtime::callbacks::Callback;
+use crate::runtime::callbacks::{Callback, Job};
 use crate::runtime::delivery::{BatchCell, Delivery, PendingCallback};
 use crate::runtime::lane_account::LaneAccount;
 use crate::runtime::shared::Shared;
+use crate::runtime::sync::{Mutex, MutexGuard};
 use crate::time::Instant;
 use crate::wire::WireError;
 
@@ -77,6 +78,8 @@ pub(crate) struct Lane {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
     pub(crate) account: Arc<LaneAccount>,
+    /// Held while batches leave and their callbacks are handed over: in order, and never half seen by a flush.
+    leaving: Mutex<()>,
     state: Mutex<LaneState>,
 }
 
@@ -102,7 +105,7 @@ struct Entry {
 }
 
 impl Lane {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         id: LaneId,
         topic: Arc<str>,
         partition: i32,
@@ -118,7 +121,7 @@ impl Lane {
             accepted: 0,
             sticky_bytes: 0,
         };
-        Self { id, topic, partition, account, state: Mutex::new(state) }
+        Self { id, topic, partition, account, leaving: Mutex::new(()), state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, LaneState> {
@@ -276,10 +279,20 @@ impl Lane {
         let counter = shared.counters.of(&outcome);
         cell.resolve(first, count, outcome, counter);
         self.account.progressed(shared.environment.shared().now);
-        let done = self.lock().take_done();
-        for cell in done {
-            run_callbacks(shared, &cell);
-        }
+        self.let_done_leave(shared);
+    }
+
+    /// Batches leave in order. Two threads may tell outcomes (the codec's failure comes from whoever sealed), and neither
+    /// may overtake the other between a batch's leaving and its callbacks' being handed over.
+    fn let_done_leave(&self, shared: &Arc<Shared>) {
+        let (done, refused) = {
+            let _turn = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+            let done = self.lock().take_done();
+            let refused: Vec<_> = done.iter().flat_map(|cell| hand_over_callbacks(shared, cell)).collect();
+            (done, refused)
+        };
+        drop(refused);
+        done.iter().for_each(|cell| cell.settle());
     }
 
     pub(crate) fn set_attempts(&self, number: BatchNumber, attempts: u32) {
@@ -295,6 +308,8 @@ impl Lane {
 
     /// Cells that have no outcome yet, or whose callbacks wait for an earlier one's.
     pub(crate) fn pending(&self) -> Vec<Arc<BatchCell>> {
+        // What has left by then has handed its callbacks over, so that a flush waits for them.
+        let _turn = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         self.lock().cells.iter().map(|entry| Arc::clone(&entry.cell)).collect()
     }
 
@@ -381,11 +396,13 @@ impl LaneState {
     }
 }
 
-fn run_callbacks(shared: &Arc<Shared>, cell: &Arc<BatchCell>) {
+/// The batch's callbacks go to their thread; those that it does not take, to be dropped under no lock, come back.
+fn hand_over_callbacks(shared: &Arc<Shared>, cell: &Arc<BatchCell>) -> Vec<Job> {
+    let mut refused = Vec::new();
     for pending in cell.take_callbacks() {
         let Some(result) = cell.result(pending.index, pending.timestamp_ms) else { continue };
         let callback = pending.callback;
-        shared.callbacks.run(Box::new(move || callback(result)));
+        refused.extend(shared.callbacks.run(Box::new(move || callback(result))).err());
     }
-    cell.settle();
+    refused
 }

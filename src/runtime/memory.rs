@@ -8,12 +8,13 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::accumulator::buffer_memory::{BufferMemory, WaiterId};
 use crate::accumulator::producer_batch::{MemoryOwner, Segment};
 use crate::runtime::lane_account::LaneAccount;
+use crate::runtime::sync::{Mutex, MutexGuard};
 use crate::time::Instant;
 
 /// Free buffers of one size are kept up to this many.

@@ -29,5 +29,6 @@ pub(crate) mod memory;
 pub mod observations;
 pub(crate) mod observer;
 pub(crate) mod shared;
+mod sync;
 pub(crate) mod timers;
 pub(crate) mod topics;

@@ -4,10 +4,8 @@
 //! and a list of what the driver should know. A signal is one push and, if the driver sleeps, one wake-up, per batch and
 //! not per record. Neighbours: `driver` drains the inbox, `producer` fills it. Not here: decisions.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-
-use tokio::sync::Notify;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use crate::accumulator::partition_queue::QueueLimits;
 use crate::accumulator::producer_batch::SealJob;
@@ -21,6 +19,7 @@ use crate::runtime::environment::Environment;
 use crate::runtime::lane_account::LaneAccount;
 use crate::runtime::lanes::{Lane, Signal};
 use crate::runtime::memory::Memory;
+use crate::runtime::sync::{AtomicBool, AtomicU8, Mutex, Notify, RwLock};
 use crate::runtime::timers::CallerTimers;
 use crate::runtime::topics::TopicTable;
 

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::runtime::shared::Shared;
+use crate::runtime::sync::Mutex;
 use crate::time::Instant;
 
 /// Who waits for which time.

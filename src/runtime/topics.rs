@@ -7,9 +7,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::Notify;
-
 use crate::accumulator::partitioner::{
     Choices, KeyHash, LoadTable, RoundRobin, SharedSticky, SwitchPoint, TopicPartitions, checked_choice,
 };
@@ -19,7 +16,9 @@ use crate::record::Record;
 use crate::runtime::environment::entropy;
 use crate::runtime::lane_list::LaneList;
 use crate::runtime::lanes::{Lane, StickyBytes};
+use crate::runtime::sync::Notify;
 use crate::time::Instant;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 #[allow(clippy::disallowed_types, reason = "looked up by name, never iterated")]
 type ByName = std::collections::HashMap<Arc<str>, Arc<TopicShared>>;
