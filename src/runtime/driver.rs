@@ -82,6 +82,14 @@ pub(crate) fn start(shared: Arc<Shared>, observers: Vec<Observations>) -> Result
     }
 }
 
+/// Before a deadline is looked at, whatever lies in the sockets is read (K16). After a stall or a suspension of the process
+/// the timer and the sockets are ready together, and this task would go first: it would tell "unknown" with the answer at
+/// hand. The first yield lets the system be asked, the second lets the connections' tasks read.
+async fn read_sockets_first() {
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+}
+
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<String>()
@@ -110,7 +118,11 @@ impl Driver {
     async fn run(&mut self) -> Cause {
         let mut inbox = Inbox::default();
         loop {
-            let time = self.shared.environment.publish();
+            let mut time = self.shared.environment.publish();
+            if self.engine.next_deadline().is_some_and(|at| at <= time.now) {
+                read_sockets_first().await;
+                time = self.shared.environment.publish();
+            }
             self.shared.drain_inbox(&mut inbox);
             for _ in 0..MAX_EVENTS_AT_ONCE {
                 let Ok(event) = self.events.try_recv() else { break };
