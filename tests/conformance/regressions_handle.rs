@@ -226,7 +226,10 @@ async fn g83_a_close_against_a_silent_broker_ends_at_its_deadline() {
 // G23 (KAFKA-12870), C28: Java's count of flushes was raised and not lowered, so lingering was over for good. Here flushes
 // are dropped half way. Fails if a record is sent before its lingering time.
 #[tokio::test]
-#[allow(clippy::disallowed_methods, reason = "it measures a lower bound: a busy machine only makes it longer")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "it measures a lower bound: a busy machine only makes it longer"
+)]
 async fn g23_a_flush_that_is_dropped_leaves_lingering_as_it_was() {
     const LINGER_MS: u64 = 400;
     let broker = broker(1).await;
