@@ -1,0 +1,10 @@
+//! Q18 panic: none, but those that user code was made to have.
+
+use crate::oracle::breach::{Check, Findings};
+use crate::oracle::history::History;
+
+pub fn check(history: &History, findings: &mut Findings) {
+    for panic in &history.panics {
+        findings.add(Check::Q18, || panic.clone());
+    }
+}

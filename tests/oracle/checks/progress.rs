@@ -1,0 +1,63 @@
+//! Q14: once the faults are over, what is still inside its deadline is acknowledged within the bound L.
+
+use crate::oracle::breach::{Check, Findings};
+use crate::oracle::conditions::Conditions;
+use crate::oracle::history::{Entry, History, RecordId, Told};
+use crate::oracle::liveness::Timeouts;
+
+pub fn check(history: &History, conditions: &Conditions, findings: &mut Findings) {
+    let (Some(healed_ns), Some(timeouts)) = (history.healed_ns, conditions.timeouts) else { return };
+    let peace = Peace { history, conditions, timeouts, healed_ns };
+    for (id, entry) in history.records() {
+        let due_ns = entry.accepted_ns.max(healed_ns) + timeouts.liveness_bound_ns();
+        if peace.is_owed(entry, due_ns) && !peace.is_fine(id, entry, due_ns) {
+            findings.about(Check::Q14, id, || {
+                format!(
+                    "record {} of lane {}, accepted at {} ns, healed at {healed_ns} ns, due at {due_ns} ns: {:?} at {} ns",
+                    id.0, entry.lane.0, entry.accepted_ns, entry.told, entry.told_ns
+                )
+            });
+        }
+    }
+}
+
+struct Peace<'a> {
+    history: &'a History,
+    conditions: &'a Conditions,
+    timeouts: Timeouts,
+    healed_ns: u64,
+}
+
+impl Peace<'_> {
+    /// A canary is owed its acknowledgement whatever the settings; the others only inside their own deadline.
+    fn is_owed(&self, entry: &Entry, due_ns: u64) -> bool {
+        if entry.is_canary {
+            return true;
+        }
+        let is_inside = entry.accepted_ns + self.timeouts.least_delivery_ns() > due_ns;
+        let was_told_before = entry.told.is_some() && entry.told_ns <= self.healed_ns;
+        is_inside && !was_told_before && entry.told != Some(Told::Refused)
+    }
+
+    fn is_fine(&self, id: RecordId, entry: &Entry, due_ns: u64) -> bool {
+        let is_in_time = entry.told_ns <= due_ns;
+        match entry.told {
+            Some(Told::Acknowledged { .. }) => is_in_time,
+            None => self.history.ended_ns.is_some_and(|ended_ns| ended_ns < due_ns),
+            Some(Told::Rejected { .. }) => {
+                self.is_of_the_past(entry) || self.history.exemptions.is_bound_to_be_refused(id)
+            }
+            Some(Told::Unknown { .. }) => {
+                is_in_time && (!self.conditions.is_apache() || self.is_of_the_past(entry))
+            }
+            Some(Told::Refused) => false,
+        }
+    }
+
+    /// A refusal or a doubt that was on its way when the faults ended; or of a topic's former life.
+    fn is_of_the_past(&self, entry: &Entry) -> bool {
+        let was_on_its_way =
+            entry.accepted_ns <= self.healed_ns && entry.told_ns <= self.healed_ns + self.timeouts.request_ns;
+        !entry.is_canary && (was_on_its_way || self.history.exemptions.spans_recreation(entry))
+    }
+}

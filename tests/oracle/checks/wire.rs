@@ -1,0 +1,227 @@
+//! Q10 identity-reuse and Q11 window, from frames and answers alone.
+
+use crate::oracle::breach::{Check, Findings};
+use crate::oracle::conditions::Conditions;
+use crate::oracle::history::{History, Lane, RecordId};
+use crate::oracle::wire::{Answer, Stamp, WireEvent, Written};
+
+/// The broker remembers so many batches of a producer (K6).
+const REMEMBERED: usize = 5;
+/// Resolved batches kept per lane: enough for every resend that can still be judged.
+const KEPT: usize = 64;
+const SEQUENCES: i64 = 1 << 31;
+
+/// A batch as the wire has shown it so far.
+#[derive(Debug)]
+struct Batch {
+    stamp: Stamp,
+    first: RecordId,
+    content: u64,
+    /// Connections on which an attempt is unanswered.
+    open: Vec<u64>,
+    is_in_doubt: bool,
+    is_acknowledged: bool,
+}
+
+impl Batch {
+    fn is_of(&self, identity: (i64, i16)) -> bool {
+        (self.stamp.producer_id, self.stamp.epoch) == identity
+    }
+
+    fn may_be_in_the_log(&self) -> bool {
+        self.is_acknowledged || self.is_in_doubt || !self.open.is_empty()
+    }
+
+    fn is_unresolved(&self) -> bool {
+        !self.is_acknowledged && (self.is_in_doubt || !self.open.is_empty())
+    }
+
+    /// Certainly not in the log, and never was.
+    fn is_refused(&self) -> bool {
+        !self.may_be_in_the_log()
+    }
+}
+
+/// Identity, connection and leader epoch: what the gate is open for (D-8).
+type Triple = ((i64, i16), u64, i32);
+
+#[derive(Debug, Default)]
+struct Traffic {
+    /// In the order in which they were first written.
+    batches: Vec<Batch>,
+    /// The triple of the newest attempt of each batch that is open; and the one that was answered with success.
+    sent_under: Vec<(Stamp, Triple)>,
+    open_gate: Option<Triple>,
+}
+
+pub fn check(history: &History, conditions: &Conditions, findings: &mut Findings) {
+    if !conditions.is_idempotent || history.wire.events.is_empty() {
+        return;
+    }
+    let mut lanes: Vec<Traffic> = Vec::new();
+    lanes.resize_with(history.lanes.len(), Traffic::default);
+    for event in &history.wire.events {
+        match event {
+            WireEvent::Written(written) => {
+                if let Some(traffic) = lanes.get_mut(written.lane.place()) {
+                    traffic.written(written, findings);
+                }
+            }
+            WireEvent::Answered { lane, connection, stamp, answer } => {
+                if let Some(traffic) = lanes.get_mut(lane.place()) {
+                    traffic.answered(*connection, *stamp, *answer);
+                }
+            }
+            WireEvent::NotProcessed { lane, connection, stamp } => {
+                if let Some(traffic) = lanes.get_mut(lane.place()) {
+                    traffic.close(*connection, *stamp);
+                }
+            }
+            WireEvent::Ended { connection } => {
+                lanes.iter_mut().for_each(|traffic| traffic.ended(*connection));
+            }
+        }
+    }
+}
+
+impl Traffic {
+    fn written(&mut self, written: &Written, findings: &mut Findings) {
+        let stamp = written.stamp;
+        let identity = (stamp.producer_id, stamp.epoch);
+        self.reuse(written, findings);
+        self.restamp(written, findings);
+        let triple = (identity, written.connection, written.leader_epoch);
+        self.gate(written.lane, stamp, triple, findings);
+        let known = self.batches.iter_mut().find(|batch| batch.stamp == stamp);
+        if let Some(batch) = known {
+            batch.open.push(written.connection);
+        } else {
+            self.batches.push(Batch {
+                stamp,
+                first: written.first,
+                content: written.content,
+                open: vec![written.connection],
+                is_in_doubt: false,
+                is_acknowledged: false,
+            });
+        }
+        self.sent_under.retain(|(sent, _)| *sent != stamp);
+        self.sent_under.push((stamp, triple));
+        self.window(written.lane, identity, findings);
+        self.forget();
+    }
+
+    /// Q10: two contents under one sequence.
+    fn reuse(&self, written: &Written, findings: &mut Findings) {
+        let stamp = written.stamp;
+        let other = self.batches.iter().find(|batch| {
+            batch.is_of((stamp.producer_id, stamp.epoch))
+                && overlap(batch.stamp, stamp)
+                && (batch.stamp, batch.content) != (stamp, written.content)
+        });
+        if let Some(other) = other {
+            findings.add(Check::Q10, || {
+                format!("lane {}: {stamp:?} has other records than {:?} had", written.lane.0, other.stamp)
+            });
+        }
+    }
+
+    /// Q10: a batch that may be in the log under one name is sent under another. A proof that it is not there frees it
+    /// (D-4): a predecessor of its identity that was refused for certain, so that the broker cannot have taken this one.
+    fn restamp(&self, written: &Written, findings: &mut Findings) {
+        for (place, batch) in self.batches.iter().enumerate() {
+            let is_other_name = batch.first == written.first && batch.stamp != written.stamp;
+            if !is_other_name || !batch.is_unresolved() {
+                continue;
+            }
+            let identity = (batch.stamp.producer_id, batch.stamp.epoch);
+            let mut before = self.batches[..place].iter().filter(|before| before.is_of(identity));
+            let is_proved_absent = batch.open.is_empty() && before.any(Batch::is_refused);
+            if !is_proved_absent {
+                findings.add(Check::Q10, || {
+                    format!(
+                        "lane {}: {:?} may be in the log, and its records are sent again as {:?}",
+                        written.lane.0, batch.stamp, written.stamp
+                    )
+                });
+            }
+        }
+    }
+
+    /// Q11, K5: until a batch of this identity was acknowledged on this connection by this leader, one travels alone.
+    fn gate(&mut self, lane: Lane, stamp: Stamp, triple: Triple, findings: &mut Findings) {
+        if self.open_gate == Some(triple) {
+            return;
+        }
+        self.open_gate = None;
+        let companion = self.batches.iter().find(|batch| !batch.open.is_empty());
+        if let Some(companion) = companion {
+            findings.add(Check::Q11, || {
+                format!(
+                    "lane {}: {stamp:?} is sent while {:?}, the first, is unanswered",
+                    lane.0, companion.stamp
+                )
+            });
+        }
+    }
+
+    /// Q11, K6: from the oldest unresolved batch to the newest that may be in the log there are at most five.
+    fn window(&self, lane: Lane, identity: (i64, i16), findings: &mut Findings) {
+        let of_identity = || self.batches.iter().filter(|batch| batch.is_of(identity));
+        let from_oldest = of_identity().skip_while(|batch| !batch.is_unresolved());
+        let count = from_oldest.filter(|batch| batch.may_be_in_the_log()).count();
+        if count > REMEMBERED {
+            findings.add(Check::Q11, || {
+                format!("lane {}: {count} batches from the oldest unresolved one to the newest", lane.0)
+            });
+        }
+    }
+
+    fn answered(&mut self, connection: u64, stamp: Stamp, answer: Answer) {
+        self.close(connection, stamp);
+        let Some(batch) = self.batches.iter_mut().find(|batch| batch.stamp == stamp) else { return };
+        match answer {
+            Answer::Success => {
+                batch.is_acknowledged = true;
+                let under =
+                    self.sent_under.iter().find(|(sent, triple)| *sent == stamp && triple.1 == connection);
+                self.open_gate = under.map(|(_, triple)| *triple).or(self.open_gate);
+            }
+            Answer::Indeterminate => batch.is_in_doubt = true,
+            Answer::Definite => {}
+        }
+    }
+
+    fn close(&mut self, connection: u64, stamp: Stamp) {
+        if let Some(batch) = self.batches.iter_mut().find(|batch| batch.stamp == stamp)
+            && let Some(place) = batch.open.iter().position(|&open| open == connection)
+        {
+            batch.open.remove(place);
+        }
+    }
+
+    fn ended(&mut self, connection: u64) {
+        for batch in &mut self.batches {
+            let before = batch.open.len();
+            batch.open.retain(|&open| open != connection);
+            batch.is_in_doubt |= batch.open.len() < before;
+        }
+        if self.open_gate.is_some_and(|(_, gate, _)| gate == connection) {
+            self.open_gate = None;
+        }
+    }
+
+    /// Old batches that are resolved can no longer be judged.
+    fn forget(&mut self) {
+        while self.batches.len() > KEPT && !self.batches[0].is_unresolved() {
+            let gone = self.batches.remove(0);
+            self.sent_under.retain(|(sent, _)| *sent != gone.stamp);
+        }
+    }
+}
+
+/// Whether two runs of sequence numbers, which wrap after 2^31 - 1, share one.
+fn overlap(one: Stamp, other: Stamp) -> bool {
+    let distance = (i64::from(other.base_sequence) - i64::from(one.base_sequence)).rem_euclid(SEQUENCES);
+    distance < i64::from(one.record_count) || SEQUENCES - distance < i64::from(other.record_count)
+}

@@ -1,0 +1,114 @@
+//! What happened to the logs that no producer can make good, and which records it excuses from what.
+//!
+//! **Why by record and not by run.** One unclean election must not switch the oracle off: what it cut away is excused
+//! from being there, and nothing else. Each excuse has its decision.
+
+use super::history::{Entry, History, Lane, RecordId};
+
+/// Records that were acknowledged, perhaps, and cut off: an unclean election, an `acks=1` leader that died, a disk.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    lane: Lane,
+    at_ns: u64,
+    end_offset: i64,
+}
+
+/// While the broker does not know a producer that it should know, duplicates and order are nobody's promise (D-17).
+#[derive(Debug, Clone, Copy)]
+struct Fog {
+    lane: Lane,
+    from_ns: u64,
+    to_ns: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Recreation {
+    lane: Lane,
+    at_ns: u64,
+}
+
+/// The excuses of a run.
+#[derive(Debug, Default)]
+pub struct Exemptions {
+    cuts: Vec<Cut>,
+    fogs: Vec<Fog>,
+    recreations: Vec<Recreation>,
+    keeps_former_lives: bool,
+    deserve_refusal: Vec<RecordId>,
+}
+
+impl Exemptions {
+    /// A lane's log was cut off at `end_offset` although records above it may have been acknowledged. To be called at
+    /// the moment of the cut: what is accepted later is promised again.
+    pub fn cut_off(&mut self, lane: Lane, end_offset: i64, at_ns: u64) {
+        self.cuts.push(Cut { lane, at_ns, end_offset });
+    }
+
+    /// The broker forgot the lane's producers, from this moment on (D-17: by record time; or a fault made it).
+    pub fn forgot_producers(&mut self, lane: Lane, at_ns: u64) {
+        self.fogs.push(Fog { lane, from_ns: at_ns, to_ns: u64::MAX });
+    }
+
+    /// The lane's topic was deleted and made anew (D-40, B20).
+    pub fn recreated(&mut self, lane: Lane, at_ns: u64) {
+        self.recreations.push(Recreation { lane, at_ns });
+    }
+
+    /// The final log has the deleted logs as well, life by life: then nothing excuses their records from being there.
+    pub const fn former_lives_are_kept(&mut self) {
+        self.keeps_former_lives = true;
+    }
+
+    /// The record is refused by every broker (too large, invalid, not authorised): no progress is owed (Q14).
+    pub fn deserves_refusal(&mut self, id: RecordId) {
+        if let Err(place) = self.deserve_refusal.binary_search(&id) {
+            self.deserve_refusal.insert(place, id);
+        }
+    }
+
+    /// Whether an acknowledged record may be missing, or elsewhere than told.
+    pub(super) fn may_be_missing(&self, entry: &Entry, offset: Option<i64>, start_offset: i64) -> bool {
+        start_offset > offset.unwrap_or(0)
+            || self.cuts.iter().any(|cut| {
+                cut.lane == entry.lane
+                    && entry.accepted_ns <= cut.at_ns
+                    && offset.is_none_or(|offset| offset >= cut.end_offset)
+            })
+            || (!self.keeps_former_lives && self.spans_recreation(entry))
+    }
+
+    pub(super) fn spans_recreation(&self, entry: &Entry) -> bool {
+        let is_of = |gone: &Recreation| gone.lane == entry.lane && entry.accepted_ns <= gone.at_ns;
+        self.recreations.iter().any(is_of)
+    }
+
+    pub(super) fn is_bound_to_be_refused(&self, id: RecordId) -> bool {
+        !self.deserve_refusal.is_empty() && self.deserve_refusal.binary_search(&id).is_ok()
+    }
+
+    /// Whether the record was on its way while the broker did not know its producer.
+    pub(super) fn is_in_fog(&self, entry: &Entry) -> bool {
+        self.fogs.iter().any(|fog| {
+            let told_ns = if entry.told.is_some() { entry.told_ns } else { u64::MAX };
+            fog.lane == entry.lane && entry.accepted_ns <= fog.to_ns && told_ns >= fog.from_ns
+        })
+    }
+
+    /// Where the fogs end: at the first acknowledgement of a record that was accepted after the broker forgot, for then
+    /// it knows the producer again. `None` if there is no fog.
+    pub(super) fn clear(&self, history: &History) -> Option<Self> {
+        if self.fogs.is_empty() {
+            return None;
+        }
+        let end_of = |fog: &Fog| {
+            let after = history.records().map(|(_, entry)| entry).filter(|entry| {
+                entry.lane == fog.lane
+                    && entry.accepted_ns > fog.from_ns
+                    && entry.told.is_some_and(super::Told::is_acknowledged)
+            });
+            after.map(|entry| entry.told_ns).min().unwrap_or(u64::MAX)
+        };
+        let fogs = self.fogs.iter().map(|fog| Fog { to_ns: end_of(fog), ..*fog }).collect();
+        Some(Self { fogs, ..Self::default() })
+    }
+}

@@ -1,0 +1,84 @@
+//! What went over the wires, batch by batch, for the venues that see it: Q10 and Q11.
+//!
+//! **Why from outside.** The engine asserts its own rules; here somebody who sees only frames and answers asks the same
+//! questions: is one sequence ever given to two contents, is a batch in doubt ever sent under a second name, is the first
+//! batch of an identity alone until it is answered (K5), is the broker's memory of five batches ever exceeded (K6)?
+
+use super::history::{Lane, RecordId};
+
+/// The identity and the sequence numbers of a batch, as they stand in its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    pub producer_id: i64,
+    pub epoch: i16,
+    pub base_sequence: i32,
+    pub record_count: i32,
+}
+
+/// What an answer says about the log (`spec/reliability.md` 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Success,
+    /// Certainly not appended by this attempt.
+    Definite,
+    /// The append may exist: 3, 6, 7, 20, 56, -1, an unknown code.
+    Indeterminate,
+}
+
+/// A batch handed to a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    pub lane: Lane,
+    pub stamp: Stamp,
+    pub connection: u64,
+    pub leader_epoch: i32,
+    /// Its first record: a batch that is cut or stamped anew is recognised by it.
+    pub first: RecordId,
+    /// A hash of the batch's records.
+    pub content: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum WireEvent {
+    Written(Written),
+    Answered {
+        lane: Lane,
+        connection: u64,
+        stamp: Stamp,
+        answer: Answer,
+    },
+    /// The connection ended before the operating system had taken the whole frame (D-3).
+    NotProcessed {
+        lane: Lane,
+        connection: u64,
+        stamp: Stamp,
+    },
+    /// Whatever is unanswered on it stays so.
+    Ended {
+        connection: u64,
+    },
+}
+
+/// The traffic of a run, in the order in which the producer's side saw it.
+#[derive(Debug, Default)]
+pub struct Wire {
+    pub(super) events: Vec<WireEvent>,
+}
+
+impl Wire {
+    pub fn written(&mut self, written: Written) {
+        self.events.push(WireEvent::Written(written));
+    }
+
+    pub fn answered(&mut self, lane: Lane, connection: u64, stamp: Stamp, answer: Answer) {
+        self.events.push(WireEvent::Answered { lane, connection, stamp, answer });
+    }
+
+    pub fn not_processed(&mut self, lane: Lane, connection: u64, stamp: Stamp) {
+        self.events.push(WireEvent::NotProcessed { lane, connection, stamp });
+    }
+
+    pub fn ended(&mut self, connection: u64) {
+        self.events.push(WireEvent::Ended { connection });
+    }
+}
