@@ -28,6 +28,7 @@ mod conformance {
     mod network;
     mod recreation;
     mod refusal;
+    mod regressions;
     mod regressions_handle;
     mod sequences;
     mod soak;

@@ -107,6 +107,31 @@ fn a_batch_with_holes_keeps_offsets_producer_codec_and_a_right_checksum() {
     }
 }
 
+// G45 (KAFKA-8335): Kafka's cleaner told batches apart by their sequence alone, so one producer's last batch could go for
+// another's, and its state with it. Fails if after a compaction any of these retries is stored again.
+#[test]
+fn g45_compaction_keeps_producers_with_the_same_sequences_apart() {
+    let mut cluster = cluster(&kafka_timing());
+    create(&mut cluster, "demo", &[COMPACT]);
+    let batches: Vec<Batch> = [(77, 0, 0), (78, 0, 0), (77, 1, 0), (79, 5, 0)]
+        .into_iter()
+        .map(|(id, epoch, first)| Batch::table(&[("k", "v")]).by(id, epoch, first).at(START_MS))
+        .collect();
+    for (batch, expected) in batches.iter().zip(0..) {
+        assert_eq!(offset(write(&mut cluster, "demo", batch, at(0))), expected);
+    }
+    assert_eq!(cluster.compact_topic("demo", at(1)).unwrap().kept, 1);
+
+    for (batch, expected) in batches.iter().zip(0..).skip(1) {
+        assert_eq!(
+            offset(write(&mut cluster, "demo", batch, at(2))),
+            expected,
+            "a duplicate of its own producer"
+        );
+    }
+    assert_eq!(cluster.partition("demo", 0).unwrap().log.end_offset(), 4);
+}
+
 // KIP-534: a tombstone stays delete.retention.ms from the first compaction that met it, not from its own time.
 #[test]
 fn a_tombstone_stays_for_its_time_and_then_goes() {

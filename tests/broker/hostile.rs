@@ -99,3 +99,33 @@ async fn idle_and_surplus_connections_are_closed() {
     assert_eq!(silent.receive().await, None);
     assert_eq!(half.receive().await, None);
 }
+
+// N16: a Produce request is cut after k bytes, for every k, and the connection ends. Fails if a part of a frame is acted on,
+// or if the whole one is not.
+#[tokio::test]
+async fn n16_a_produce_request_cut_anywhere_is_not_acted_on() {
+    let broker = broker_with(&[("orders", 1)]).await;
+    let records = Batch::of(1, 0, 0, 3).bytes();
+    let mut writer = facteur::wire::writer::Writer::request(ApiKey::Produce, 7, 1, "cut");
+    writer.nullable_string(None);
+    writer.i16(-1);
+    writer.i32(5_000);
+    writer.array_of(&[0], |writer, partition| {
+        writer.string("orders");
+        writer.array_of(&[*partition], |writer, partition| {
+            writer.i32(*partition);
+            writer.length(Some(records.len()));
+            writer.raw(&records);
+        });
+    });
+    let whole = writer.finish();
+    for length in 0..=whole.len() {
+        assert_eq!(broker.log("orders", 0).len(), 0, "cut after {} bytes", length.saturating_sub(1));
+        let mut client = Client::connect(&broker.bootstrap()).await;
+        client.send_raw(&whole[..length]).await;
+        client.send_end().await;
+        let is_answered = client.receive().await.is_some();
+        assert_eq!(is_answered, length == whole.len(), "cut after {length} bytes");
+    }
+    assert_eq!(broker.log("orders", 0).len(), 1);
+}

@@ -2,6 +2,7 @@
 //! with a clock of the test's own.
 
 use facteur::broker::EventKind;
+use facteur::broker::producer_state_manager::{BatchIdentity, LogNumber, ProducerStateManager};
 use facteur::broker::topic_config::TopicConfig;
 use facteur::broker::{BrokerConfig, Personality};
 
@@ -103,4 +104,27 @@ fn the_same_seed_and_calls_give_the_same_cluster() {
         (cluster.cluster_id().to_owned(), cluster.topic("orders").unwrap().id, cluster.take_events())
     };
     assert_eq!(run(), run());
+}
+
+// G47 (KAFKA-16229): each expiry of a producer id looked at all others, and a broker with many of them stood still. Fails by
+// not ending in any time worth waiting: with 100,000 of them that would be ten thousand million looks.
+#[test]
+fn g47_expiring_very_many_producers_is_quick() {
+    const PRODUCERS: i64 = 100_000;
+    let mut manager = ProducerStateManager::new(Personality::ApacheBefore45, 1_000_000);
+    for producer_id in 0..PRODUCERS {
+        let batch = BatchIdentity {
+            producer_id,
+            epoch: 0,
+            base_sequence: 0,
+            last_offset_delta: 0,
+            max_timestamp_ms: producer_id,
+        };
+        assert_eq!(manager.record(LogNumber(1), &batch, producer_id), 0);
+    }
+    for tenth in 1..=10 {
+        let expired = manager.expire(tenth * PRODUCERS / 10 + 999, 1_000);
+        assert_eq!(expired, usize::try_from(PRODUCERS / 10).unwrap());
+    }
+    assert!(manager.is_empty());
 }

@@ -58,3 +58,28 @@ fn d24_a_broker_that_refuses_for_ever_is_not_hammered() {
     let produced = world.count(PRODUCE);
     assert!((5..15).contains(&produced), "{produced} requests in 10 seconds");
 }
+
+// B32: no right to write one topic. Its batches are refused one by one, the other partitions go on, and when the ACL is
+// repaired the next record arrives. Fails if a restart is needed, or if the refusal is retried.
+#[test]
+fn b32_a_topic_without_authorization_heals_when_the_acl_is_repaired() {
+    let (mut world, mut brokers) = super::brokers::warm(&[], 1, &[1, 1]);
+    for _ in 0..3 {
+        let refused = world.send(0, "refused");
+        let request = world.request();
+        world.code(&request, 29);
+        world.assert_rejected_with(refused, 29);
+        let other = world.send(1, "other");
+        brokers.settle(&mut world, 500);
+        world.acknowledged(other);
+    }
+    let produced = world.count(PRODUCE);
+    world.advance(5_000);
+    assert_eq!(world.count(PRODUCE), produced, "nothing is retried");
+    let after = world.send(0, "after");
+    brokers.settle(&mut world, 500);
+
+    world.assert_acknowledged(after, Some(1));
+    assert_eq!(brokers.values(0), ["gate", "after"]);
+    world.assert_at_rest();
+}
