@@ -7,4 +7,5 @@
 //! Other modules of the simulation are named `crate::simulation::…`, the oracle `crate::oracle`; so a crate without a
 //! test harness can use both by `#[path]`.
 
+pub mod cluster;
 pub mod tape;
