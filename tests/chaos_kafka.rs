@@ -8,6 +8,9 @@
     reason = "tests: a panic is the report, and one of them measures time"
 )]
 
+#[path = "chaos_kafka/network.rs"]
+mod network;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
