@@ -1,15 +1,20 @@
-//! The judge: what was accepted and told, against what is in the log.
+//! The judge of the real-Kafka tier: the shared oracle (`tests/oracle/`), asked with what this tier can see.
 //!
-//! **Why pure functions.** A checker that is wrong makes every run pass. This one takes two lists and returns counts, so
-//! it can be shown hand-written histories, good and bad, in a plain `cargo test`; the same functions then judge runs
-//! against a real Kafka. The checks are Q1 to Q5, Q7, Q8 and Q13 of the reliability contract, with Jepsen's names where
-//! they exist; Q6 (two readers disagree) is [`disagreements`].
+//! **Why a layer of its own.** Here a record's number says its lane and its place, and the log comes from readers that
+//! know partitions and digests; the shared oracle wants dense numbers. This file translates, and nothing else: what is a
+//! breach is decided there. Checks: Q1 to Q5, Q7, Q8 and Q13; Q6 (two readers disagree) is [`disagreements`]. Times are
+//! not known here, so Q13 is about outcomes that never came.
 //!
 //! Neighbours: [`crate::workload`] writes histories, [`crate::reader`] reads logs. Not here: whether a finding fails a
 //! test; [`Tally::is_clean`] says what may never happen, the test says how much doubt it allows.
 
 use std::collections::BTreeMap;
 use std::fmt;
+
+#[path = "../oracle/mod.rs"]
+mod shared;
+
+use shared::{Check, Conditions, FinalLog, Found, History, Lane};
 
 /// What a record is, wherever it is met: carried in its value, so that it can be read back from the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,15 +69,15 @@ pub struct Tally {
     pub refused: u64,
     /// Q1 `lost-write`: acknowledged and not in the log.
     pub lost: u64,
-    /// Q2 `duplicate`: copies beyond the first, in whatever partition.
+    /// Q2 `duplicate`: records with more than one copy, in whatever partition.
     pub repeated: u64,
     /// Q3 `phantom`: rejected or refused, and in the log; or in the log and never sent.
     pub phantom: u64,
     /// Q4 `nonmonotonic-send`: behind a record in the log that was sent after it, on the same lane.
     pub reordered: u64,
-    /// Q5 `wrong-offset`: acknowledged at an offset where it is not, or in another partition than its lane.
+    /// Q5 `wrong-offset`: acknowledged at an offset where it is not.
     pub misplaced: u64,
-    /// Q7 `corruption`: found with other bytes than it was sent with.
+    /// Q7 `corruption`: found with other bytes than it was sent with, or in another partition.
     pub corrupted: u64,
     /// Q8 `silent-gap`: lost, while a later record of the lane is in the log. A subset of `lost`.
     pub gaps: u64,
@@ -87,6 +92,27 @@ impl Tally {
         [self.lost, self.repeated, self.phantom, self.reordered, self.misplaced, self.corrupted, self.stuck]
             .iter()
             .all(|&count| count == 0)
+    }
+}
+
+impl From<&shared::Tally> for Tally {
+    fn from(tally: &shared::Tally) -> Self {
+        let count = |check| u64::from(tally.count(check));
+        Self {
+            sent: tally.sent,
+            acknowledged: tally.acknowledged,
+            rejected: tally.rejected,
+            unknown: tally.unknown,
+            refused: tally.refused,
+            lost: count(Check::Q1),
+            repeated: count(Check::Q2),
+            phantom: count(Check::Q3),
+            reordered: count(Check::Q4),
+            misplaced: count(Check::Q5),
+            corrupted: count(Check::Q7),
+            gaps: count(Check::Q8),
+            stuck: count(Check::Q13),
+        }
     }
 }
 
@@ -118,10 +144,12 @@ impl fmt::Display for Tally {
 pub struct Verdict {
     pub total: Tally,
     pub phases: BTreeMap<u16, Tally>,
+    /// The first findings of each check, in words.
+    pub breaches: Vec<String>,
 }
 
 impl Verdict {
-    /// One line for the run and one for each phase.
+    /// One line for the run, one for each phase, and one for each finding that is told in words.
     #[must_use]
     pub fn report(&self, run: &str) -> String {
         let mut text = format!("{run}: {}", self.total);
@@ -130,14 +158,10 @@ impl Verdict {
                 text.push_str(&format!("\n{run}, incident {phase}: {tally}"));
             }
         }
-        text
-    }
-
-    fn count(&mut self, phase: Option<u16>, update: impl Fn(&mut Tally)) {
-        update(&mut self.total);
-        if let Some(phase) = phase {
-            update(self.phases.entry(phase).or_default());
+        for breach in &self.breaches {
+            text.push_str(&format!("\n{run}: {breach}"));
         }
+        text
     }
 }
 
@@ -148,93 +172,52 @@ impl Verdict {
 /// When a record id stands in the history twice: then the workload is broken, not the producer.
 #[must_use]
 pub fn judge(history: &[Sent], log: &[Logged]) -> Verdict {
-    let mut copies: BTreeMap<RecordId, Vec<&Logged>> = BTreeMap::new();
+    let mut in_order: Vec<&Sent> = history.iter().collect();
+    in_order.sort_by_key(|sent| (sent.lane, sent.index));
+    let mut numbers = BTreeMap::new();
+    let mut shared_history = History::new();
+    for sent in in_order {
+        let number = shared_history.next_id();
+        let is_new = numbers.insert(sent.id, number).is_none();
+        assert!(is_new, "record {:?} was sent twice by the workload", sent.id);
+        tell(&mut shared_history, number, sent);
+    }
+    let mut shared_log = FinalLog::new();
     for logged in log {
-        copies.entry(logged.id).or_default().push(logged);
-    }
-    for found in copies.values_mut() {
-        found.sort_by_key(|logged| (logged.partition, logged.offset));
+        let id = numbers.get(&logged.id).copied().unwrap_or(STRANGER);
+        let found = Found { offset: logged.offset, id, content: logged.digest.into() };
+        shared_log.found(lane(logged.partition), found);
     }
 
-    let mut verdict = Verdict::default();
-    let mut lanes: BTreeMap<i32, Vec<(&Sent, Option<&Logged>)>> = BTreeMap::new();
-    let mut ids = std::collections::BTreeSet::new();
-    for sent in history {
-        assert!(ids.insert(sent.id), "record {:?} was sent twice by the workload", sent.id);
-        let found = copies.remove(&sent.id).unwrap_or_default();
-        judge_record(&mut verdict, sent, &found);
-        lanes.entry(sent.lane).or_default().push((sent, first_on_lane(sent, &found)));
-    }
-    for (_, found) in copies {
-        verdict.count(None, |tally| tally.phantom += found.len() as u64);
-    }
-    for lane in lanes.values_mut() {
-        lane.sort_by_key(|(sent, _)| sent.index);
-        judge_order(&mut verdict, lane);
-        judge_gaps(&mut verdict, lane);
-    }
-    verdict
-}
-
-fn first_on_lane<'a>(sent: &Sent, found: &[&'a Logged]) -> Option<&'a Logged> {
-    found.iter().find(|logged| logged.partition == sent.lane).copied()
-}
-
-/// Everything that can be said about one record without its neighbours.
-fn judge_record(verdict: &mut Verdict, sent: &Sent, found: &[&Logged]) {
-    let phase = Some(sent.phase);
-    let is_in_log = !found.is_empty();
-    verdict.count(phase, |tally| tally.sent += 1);
-    match sent.told {
-        Told::Acknowledged(offset) => {
-            let is_elsewhere = !found.iter().any(|logged| {
-                logged.partition == sent.lane && offset.is_none_or(|told| told == logged.offset)
-            });
-            verdict.count(phase, |tally| {
-                tally.acknowledged += 1;
-                tally.lost += u64::from(!is_in_log);
-                tally.misplaced += u64::from(is_in_log && is_elsewhere);
-            });
-        }
-        Told::Rejected => verdict.count(phase, |tally| {
-            tally.rejected += 1;
-            tally.phantom += u64::from(is_in_log);
-        }),
-        Told::Refused => verdict.count(phase, |tally| {
-            tally.refused += 1;
-            tally.phantom += u64::from(is_in_log);
-        }),
-        Told::Unknown => verdict.count(phase, |tally| tally.unknown += 1),
-        Told::Nothing => verdict.count(phase, |tally| tally.stuck += 1),
-    }
-    let repeats = found.len().saturating_sub(1) as u64;
-    let corrupted = found.iter().filter(|logged| logged.digest != sent.digest).count() as u64;
-    verdict.count(phase, |tally| {
-        tally.repeated += repeats;
-        tally.corrupted += corrupted;
-    });
-}
-
-/// Q4: in the order of `send`, offsets must rise. Each record that is found below the highest so far counts once.
-fn judge_order(verdict: &mut Verdict, lane: &[(&Sent, Option<&Logged>)]) {
-    let mut highest = i64::MIN;
-    for (sent, found) in lane {
-        let Some(logged) = found else { continue };
-        if logged.offset < highest {
-            verdict.count(Some(sent.phase), |tally| tally.reordered += 1);
-        }
-        highest = highest.max(logged.offset);
+    let verdict = shared::judge(&shared_history, &shared_log, &Conditions::whole_contract(), None);
+    Verdict {
+        total: Tally::from(&verdict.total),
+        phases: verdict.phases.iter().map(|(phase, tally)| (*phase, Tally::from(tally))).collect(),
+        breaches: verdict.breaches.iter().map(ToString::to_string).collect(),
     }
 }
 
-/// Q8: acknowledged, missing, and something sent later on the lane is there.
-fn judge_gaps(verdict: &mut Verdict, lane: &[(&Sent, Option<&Logged>)]) {
-    let Some(last) = lane.iter().rposition(|(_, found)| found.is_some()) else { return };
-    for (sent, found) in lane.iter().take(last) {
-        if found.is_none() && matches!(sent.told, Told::Acknowledged(_)) {
-            verdict.count(Some(sent.phase), |tally| tally.gaps += 1);
-        }
+/// The number of whatever nobody sent.
+const STRANGER: shared::RecordId = shared::RecordId(u64::MAX);
+
+fn lane(partition: i32) -> Lane {
+    Lane(u32::try_from(partition).expect("a partition is not negative"))
+}
+
+fn tell(history: &mut History, number: shared::RecordId, sent: &Sent) {
+    history.phase(sent.phase);
+    if sent.told == Told::Refused {
+        history.refused(number, lane(sent.lane), 0);
+        return;
     }
+    history.accepted(number, lane(sent.lane), sent.digest.into(), 0);
+    let told = match sent.told {
+        Told::Acknowledged(offset) => shared::Told::Acknowledged { offset },
+        Told::Rejected => shared::Told::rejected(),
+        Told::Unknown => shared::Told::unknown(),
+        Told::Refused | Told::Nothing => return,
+    };
+    history.told(number, told, 0);
 }
 
 /// Q6: the (partition, offset) at which two readings of one log differ, or that only one of them has.
@@ -381,7 +364,7 @@ mod tests {
         assert_eq!(judge(&history, &[logged(0, 0), logged(0, 5)]).total.repeated, 1);
     }
 
-    // Q5. The producer must not tell an offset that holds something else, nor a partition.
+    // Q5, and Q7 for the partition. The producer must not tell an offset that holds something else, nor a partition.
     #[test]
     fn an_acknowledgement_with_the_wrong_place_is_misplaced() {
         let wrong_offset = vec![sent(0, 0, Told::Acknowledged(Some(5)))];
@@ -389,7 +372,7 @@ mod tests {
 
         let wrong_partition = vec![sent(0, 0, Told::Acknowledged(None))];
         let log = [Logged { partition: 3, ..logged(0, 0) }];
-        assert_eq!(judge(&wrong_partition, &log).total.misplaced, 1);
+        assert_eq!(judge(&wrong_partition, &log).total.corrupted, 1);
     }
 
     // An acknowledgement may come without an offset (a proof by sequence); that alone is no fault.
@@ -425,7 +408,7 @@ mod tests {
         let verdict = judge(&history, &log);
         assert_eq!(verdict.phases[&0], Tally { sent: 2, acknowledged: 2, ..Tally::default() });
         assert_eq!(verdict.phases[&4], Tally { sent: 1, acknowledged: 1, lost: 1, ..Tally::default() });
-        assert_eq!(verdict.report("run").lines().count(), 3);
+        assert_eq!(verdict.report("run").lines().count(), 4);
     }
 
     // Q6. Both directions: what differs, and what only one of the readers saw.

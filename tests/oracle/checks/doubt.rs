@@ -3,9 +3,9 @@
 //! D-69 says when: on Apache's rules, idempotent, `delivery.timeout.ms` at least 4 L, every fault one of the network and
 //! shorter than L, at least L of peace between two. Chained short faults make U right.
 
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::conditions::Conditions;
-use crate::oracle::history::{FaultSpan, History, Told};
+use super::super::breach::{Check, Findings};
+use super::super::conditions::Conditions;
+use super::super::history::{FaultSpan, History, Told};
 
 pub fn check(history: &History, conditions: &Conditions, findings: &mut Findings) {
     if !must_be_absent(history, conditions) {

@@ -1,7 +1,7 @@
 //! Q15 leak: at rest, everything is back where it was.
 
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::leaks::Leaks;
+use super::super::breach::{Check, Findings};
+use super::super::leaks::Leaks;
 
 pub fn check(leaks: &Leaks, findings: &mut Findings) {
     for level in &leaks.levels {

@@ -1,9 +1,9 @@
 //! A lane, read in the order of `send`: Q4 nonmonotonic-send, Q8 silent-gap.
 
+use super::super::breach::{Check, Findings};
+use super::super::conditions::{Order, Personality};
+use super::super::history::{Entry, Lane, RecordId, Told};
 use super::Evidence;
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::conditions::{Order, Personality};
-use crate::oracle::history::{Entry, Lane, RecordId, Told};
 
 pub fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (lane, records) in (0..).map(Lane).zip(&evidence.history.lanes) {

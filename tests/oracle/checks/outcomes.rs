@@ -1,8 +1,8 @@
 //! What was told: Q12 once each, callbacks in the order of `send`; Q13 in time.
 
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::conditions::Conditions;
-use crate::oracle::history::{Entry, History, Lane, RecordId, Told};
+use super::super::breach::{Check, Findings};
+use super::super::conditions::Conditions;
+use super::super::history::{Entry, History, Lane, RecordId, Told};
 
 pub fn check(history: &History, conditions: &Conditions, findings: &mut Findings) {
     for (id, entry) in history.records() {

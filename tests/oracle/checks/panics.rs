@@ -1,7 +1,7 @@
 //! Q18 panic: none, but those that user code was made to have.
 
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::history::History;
+use super::super::breach::{Check, Findings};
+use super::super::history::History;
 
 pub fn check(history: &History, findings: &mut Findings) {
     for panic in &history.panics {

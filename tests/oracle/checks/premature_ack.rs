@@ -1,7 +1,7 @@
 //! Q9 premature-ack: A was told while the record was not yet safe. Only a simulation knows.
 
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::history::{History, Told};
+use super::super::breach::{Check, Findings};
+use super::super::history::{History, Told};
 
 pub fn check(history: &History, findings: &mut Findings) {
     for (id, entry) in history.records() {

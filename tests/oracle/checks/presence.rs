@@ -1,9 +1,9 @@
 //! A record and its copies: Q1 lost-write, Q2 duplicate, Q3 phantom, Q5 wrong-offset, Q7 corruption.
 
+use super::super::breach::{Check, Findings};
+use super::super::history::{Entry, RecordId, Told};
 use super::Evidence;
 use super::sightings::Sighting;
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::history::{Entry, RecordId, Told};
 
 pub fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (id, entry) in evidence.history.records() {

@@ -1,9 +1,9 @@
 //! Q14: once the faults are over, what is still inside its deadline is acknowledged within the bound L.
 
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::conditions::Conditions;
-use crate::oracle::history::{Entry, History, RecordId, Told};
-use crate::oracle::liveness::Timeouts;
+use super::super::breach::{Check, Findings};
+use super::super::conditions::Conditions;
+use super::super::history::{Entry, History, RecordId, Told};
+use super::super::liveness::Timeouts;
 
 pub fn check(history: &History, conditions: &Conditions, findings: &mut Findings) {
     let (Some(healed_ns), Some(timeouts)) = (history.healed_ns, conditions.timeouts) else { return };

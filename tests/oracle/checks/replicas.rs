@@ -1,8 +1,8 @@
 //! Q6 inconsistent-offset: below the high watermark, two readings of one log never differ.
 
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::final_log::{FinalLog, Found, LaneLog, Replica};
-use crate::oracle::history::Lane;
+use super::super::breach::{Check, Findings};
+use super::super::final_log::{FinalLog, Found, LaneLog, Replica};
+use super::super::history::Lane;
 
 pub fn check(log: &FinalLog, findings: &mut Findings) {
     for (lane, lane_log) in (0..).map(Lane).zip(&log.lanes) {

@@ -1,7 +1,7 @@
 //! One pass over the logs: where each record was seen, by record.
 
-use crate::oracle::final_log::{Copy, FinalLog};
-use crate::oracle::history::{History, Lane, RecordId, Told};
+use super::super::final_log::{Copy, FinalLog};
+use super::super::history::{History, Lane, RecordId, Told};
 
 /// What was seen of one record.
 #[derive(Debug, Clone, std::marker::Copy)]

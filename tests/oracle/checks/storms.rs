@@ -1,8 +1,8 @@
 //! Q16 storm: more requests in a second than patience would make.
 
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::conditions::Conditions;
-use crate::oracle::history::{History, RequestKind};
+use super::super::breach::{Check, Findings};
+use super::super::conditions::Conditions;
+use super::super::history::{History, RequestKind};
 
 pub fn check(history: &History, conditions: &Conditions, findings: &mut Findings) {
     let Some(budget) = conditions.budget else { return };

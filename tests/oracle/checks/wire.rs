@@ -1,9 +1,9 @@
 //! Q10 identity-reuse and Q11 window, from frames and answers alone.
 
-use crate::oracle::breach::{Check, Findings};
-use crate::oracle::conditions::Conditions;
-use crate::oracle::history::{History, Lane, RecordId};
-use crate::oracle::wire::{Answer, Stamp, WireEvent, Written};
+use super::super::breach::{Check, Findings};
+use super::super::conditions::Conditions;
+use super::super::history::{History, Lane, RecordId};
+use super::super::wire::{Answer, Stamp, WireEvent, Written};
 
 /// The broker remembers so many batches of a producer (K6).
 const REMEMBERED: usize = 5;
