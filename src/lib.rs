@@ -46,8 +46,8 @@
 //! | `broker` | an embedded broker that speaks the real protocol, for tests and teaching |
 //! | `lab` | implies `broker`; the HTTP façade, the commands and the binary `facteur` |
 //!
-//! `engine`, `accumulator` and `wire` are public for those who learn and for simulations; they are **outside semantic
-//! versioning**.
+//! `engine`, `accumulator`, `wire` and `mutants` are public for those who learn and for simulations; they are **outside
+//! semantic versioning**.
 
 pub mod accumulator;
 #[cfg(feature = "broker")]
@@ -62,6 +62,7 @@ pub mod error;
 pub mod identifiers;
 #[cfg(feature = "lab")]
 pub mod lab;
+pub mod mutants;
 pub mod producer;
 pub mod record;
 pub mod runtime;

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("topic_name", 0),
     ("error", 0),
     ("config", 0),
+    ("mutants", 0),
     ("wire", 1),
     ("accumulator", 2),
     ("engine", 2),

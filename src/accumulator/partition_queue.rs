@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::accumulator::producer_batch::{SealJob, SealedBatch, Segment};
 use crate::config::{Compression, ProducerConfig};
 use crate::identifiers::BatchNumber;
+use crate::mutants::{self, Nudge};
 use crate::record::Record;
 use crate::time::Instant;
 use crate::wire::record_batch::{
@@ -418,6 +419,9 @@ impl PartitionQueue {
         };
         let usual = self.last_batch_bytes.next_power_of_two();
         let size = record_size_bytes(&fields);
+        if mutants::buggify(Nudge::TinyBuffer) {
+            return size;
+        }
         usual
             .clamp(
                 FIRST_SEGMENT_BYTES.min(self.limits.largest_segment_bytes),

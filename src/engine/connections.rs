@@ -19,6 +19,7 @@ use crate::engine::timers::Timer;
 use crate::engine::{Engine, Observation};
 use crate::error::ErrorCode;
 use crate::identifiers::{ConnectionId, NodeId};
+use crate::mutants::{self, Mark, Mutant};
 use crate::time::Instant;
 use crate::wire::WireError;
 use crate::wire::api::{ApiKey, api_versions, init_producer_id, metadata, produce};
@@ -157,6 +158,7 @@ impl Engine {
                 }
             });
         if let Err(error) = answered {
+            mutants::mark(Mark::AnswerUnreadable);
             let detail: Arc<str> = error.to_string().into();
             self.observe(|| Observation::ProtocolViolation { node, detail: Arc::clone(&detail) });
             self.close_connection(connection, &detail);
@@ -239,6 +241,7 @@ impl Engine {
         if throttle_ms == 0 {
             return;
         }
+        mutants::mark(Mark::Throttled);
         self.stats.distributions.throttle_time_us.observe(throttle_ms.saturating_mul(1000));
         let until = self.now + Duration::from_millis(throttle_ms);
         let Some(open) = self.connections.get_mut(&connection) else { return };
@@ -256,6 +259,11 @@ impl Engine {
             return;
         }
         if open.request_deadline(self.config.request_timeout) <= now {
+            mutants::mark(Mark::RequestOverdue);
+            if mutants::is_on(Mutant::K11) {
+                self.forget_what_is_overdue(connection);
+                return;
+            }
             let text =
                 format!("no answer within request.timeout.ms={}", self.config.request_timeout.as_millis());
             self.close_connection(connection, &text);

@@ -23,6 +23,7 @@ use crate::accumulator::producer_batch::SealedBatch;
 use crate::engine::partition_sequences::{Gate, PartitionSequences, Stamp};
 use crate::error::{Cause, ErrorCode};
 use crate::identifiers::{BatchNumber, ConnectionId, NodeId};
+use crate::mutants::{self, Mutant};
 use crate::time::Instant;
 
 /// At most so many batches from the oldest unresolved to the newest that may be in the log: a broker remembers five.
@@ -231,8 +232,10 @@ impl Lane {
         self.window.is_empty() && self.queue.is_empty() && !self.taking
     }
 
-    pub(crate) fn open_attempts(&self) -> usize {
-        self.window.iter().filter(|batch| batch.open.is_some()).count()
+    /// Attempts that are open; all are on one connection (K8).
+    pub(crate) fn open_attempts_on(&self, connection: ConnectionId) -> usize {
+        let is_elsewhere = |attempt: Attempt| mutants::is_on(Mutant::K8) && attempt.connection != connection;
+        self.window.iter().filter(|batch| batch.open.is_some_and(|open| !is_elsewhere(open))).count()
     }
 
     /// The connection that still owes answers for this lane.
@@ -266,6 +269,9 @@ impl Lane {
         else {
             return false;
         };
+        if mutants::is_on(Mutant::D4Present) {
+            return self.window.iter().any(|other| matches!(other.fate, Fate::Acknowledged { .. }));
+        }
         self.window.iter().skip(place + 1).any(|later| {
             later.fate == (Fate::Acknowledged { gate_was_open: true })
                 && later.stamp.is_some_and(|stamp| stamp.identity == identity)
@@ -277,7 +283,8 @@ impl Lane {
     pub(crate) fn is_proven_absent(&self, place: usize) -> bool {
         let Some(batch) = self.window.get(place) else { return false };
         let (Some(stamp), Some(doubt)) = (batch.stamp, batch.doubt) else { return false };
-        batch.open.is_none() && doubt.only_unanswered_behind_gate && self.sequences.has_rejected_before(stamp)
+        let is_refused = doubt.only_unanswered_behind_gate || mutants::is_on(Mutant::D4Absent);
+        batch.open.is_none() && is_refused && self.sequences.has_rejected_before(stamp)
     }
 
     /// Asks for a reset; several causes join into one.

@@ -18,6 +18,7 @@ use crate::engine::timers::Timer;
 use crate::engine::{Action, Engine, Observation};
 use crate::error::ErrorCode;
 use crate::identifiers::{ConnectionId, LaneId, NodeId, TopicId};
+use crate::mutants::{self, Mark, Mutant, Nudge};
 use crate::time::Instant;
 use crate::wire::api::ApiKey;
 use crate::wire::api::metadata::{Broker, MetadataResponse, Topic, encode_request};
@@ -162,6 +163,10 @@ impl Engine {
         let refresh = &self.cluster.refresh;
         if refresh.is_wanted && !refresh.is_in_flight && refresh.not_before <= now {
             match self.least_loaded_connection() {
+                Some(_) if mutants::buggify(Nudge::DropRefresh) => {
+                    self.cluster.refresh.is_wanted = false;
+                    self.metadata_failed();
+                }
                 Some(connection) => self.ask_metadata(connection),
                 None => self.want_any_connection(),
             }
@@ -232,6 +237,7 @@ impl Engine {
 
     /// KIP-899, KIP-1102: the bootstrap addresses are tried again, beside what is known.
     fn rebootstrap(&mut self) {
+        mutants::mark(Mark::Rebootstrap);
         self.cluster.refresh.first_failure = None;
         self.cluster.add_bootstrap();
     }
@@ -283,6 +289,7 @@ impl Engine {
                     known.address = address;
                     known.failures = 0;
                     known.retry_at = Instant::ZERO;
+                    mutants::mark(Mark::AddressChanged);
                     moved.extend(known.connection);
                 }
                 None => {
@@ -315,9 +322,15 @@ impl Engine {
         let is_final = matches!(topic.error.0, 17 | 29);
         if !topic.error.is_none() && topic.partitions.is_empty() {
             let has_lanes = !state.lanes.is_empty();
+            if has_lanes {
+                mutants::mark(Mark::TopicVanished);
+            }
             if was_wanted || is_final {
                 self.actions
                     .push_back(Action::TopicUpdated { topic: Arc::clone(&name), result: Err(topic.error) });
+            }
+            if mutants::is_on(Mutant::K9) && topic.error == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION {
+                self.forget_sequences(&name);
             }
             if is_final && let Some(state) = self.cluster.topics.get_mut(&name) {
                 state.is_wanted = false;
@@ -398,8 +411,10 @@ impl Engine {
             return true;
         };
         if !state.older_news.is_confirmed_by(leader, epoch) {
+            mutants::mark(Mark::OlderNewsIgnored);
             return false;
         }
+        mutants::mark(Mark::OlderNewsBelieved);
         state.older_news = OlderNews::default();
         state.leader_epoch = -1;
         if !id.is_known() {
@@ -440,6 +455,7 @@ impl Engine {
         if !is_recreated {
             return;
         }
+        mutants::mark(Mark::Recreated);
         for lane in state.lanes.clone() {
             self.lanes[lane.index()].leader_epoch = -1;
             self.reset_recreated(lane);
@@ -470,6 +486,7 @@ impl Engine {
             return false;
         };
         if epoch <= self.lanes[lane.index()].leader_epoch {
+            mutants::mark(Mark::HintRefused);
             return false;
         }
         if let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.node == leader) {
@@ -478,6 +495,7 @@ impl Engine {
         }
         let is_known = self.cluster.nodes.contains_key(&leader);
         if is_known {
+            mutants::mark(Mark::HintFollowed);
             self.learn_leader(lane, Some(leader), Some(epoch));
         }
         is_known

@@ -27,6 +27,7 @@ pub mod event;
 mod in_flight_requests;
 mod lane;
 mod metadata;
+mod mutated;
 pub mod observation;
 mod partition_sequences;
 mod produce_response;
@@ -57,6 +58,7 @@ use crate::engine::metadata::Cluster;
 use crate::engine::producer_id_state::ProducerIdState;
 use crate::engine::timers::{Timer, TimerTable};
 use crate::identifiers::{ConnectionId, LaneId, NodeId};
+use crate::mutants::{self, Mutant, Nudge};
 use crate::sequence::Sequence;
 use crate::time::Instant;
 
@@ -145,6 +147,9 @@ impl Engine {
     /// If `now` is before the last time handed in.
     pub fn handle(&mut self, now: Instant, event: Event) {
         self.advance(now);
+        if mutants::is_on(Mutant::K16) {
+            self.fire_before_reading();
+        }
         match event {
             Event::TopicWanted { topic } => self.want_topic(&topic),
             Event::ReadyWanted => self.want_ready(),
@@ -300,6 +305,12 @@ impl Engine {
                 Some(batch) => state.window.push_back(WindowBatch::new(batch)),
                 None => state.is_wanted = true,
             }
+        }
+        if mutants::is_on(Mutant::K15) {
+            self.stamp_early(lane);
+        }
+        if mutants::buggify(Nudge::SplitBatch) {
+            self.cut_the_newest(lane);
         }
         self.queue_changed(lane, status);
     }

@@ -77,6 +77,12 @@ impl PartitionSequences {
         }
     }
 
+    /// The next batch gets this sequence again: only a mutant does that (K4).
+    pub(crate) const fn rewind(&mut self, to: Sequence) {
+        self.next = to;
+        self.rejected = None;
+    }
+
     /// Whether a predecessor of `stamp` under the same identity is certainly not in the log.
     pub(crate) fn has_rejected_before(&self, stamp: Stamp) -> bool {
         self.identity == Some(stamp.identity) && self.rejected.is_some_and(|rejected| rejected < stamp.base)

@@ -15,6 +15,7 @@ use crate::engine::resolution::Late;
 use crate::engine::{BatchName, Engine, Observation};
 use crate::error::{AnswerClass, Cause, ErrorCode};
 use crate::identifiers::{ConnectionId, LaneId, NodeId};
+use crate::mutants::{self, Mark, Mutant};
 use crate::wire::api::produce::{PartitionAnswer, ProduceResponse, TopicRef};
 
 /// A batch that a broker finds corrupt is sent again so often: our memory or the network may be at fault (B31).
@@ -46,6 +47,7 @@ impl Engine {
                 }
                 None => {
                     // The answer leaves the partition out: as good as none.
+                    mutants::mark(Mark::AnswerLeavesOut);
                     self.attempt_unanswered(batch, true);
                     self.want_metadata();
                 }
@@ -134,11 +136,19 @@ impl Engine {
         let lane = sent.lane;
         self.lanes[lane.index()].last_code = (!code.is_none()).then_some(code);
         self.lanes[lane.index()].travels_alone = matches!(code.0, 7 | 19 | 20);
+        if self.lanes[lane.index()].travels_alone {
+            mutants::mark(Mark::TravelsAlone);
+        }
         if !code.is_none() {
             self.lanes[lane.index()].window[place].last_code = Some(code);
         }
         if code.wants_metadata_refresh() {
             self.want_metadata();
+        }
+        if mutants::is_on(Mutant::K2)
+            && !matches!(code.class(), AnswerClass::Success | AnswerClass::Indeterminate)
+        {
+            self.lanes[lane.index()].window[place].doubt = None;
         }
         match code.class() {
             AnswerClass::Success => self.answered_success(lane, place, attempt, answer),
@@ -153,6 +163,7 @@ impl Engine {
                 let batch = &mut self.lanes[lane.index()].window[place];
                 batch.corrupt_answers += 1;
                 if batch.corrupt_answers > MAX_CORRUPT_ANSWERS {
+                    mutants::mark(Mark::CorruptTooOften);
                     self.refused(lane, place, answer);
                 } else {
                     self.try_again(lane, place, broker_cause(code, answer.message.as_deref()), Pace::Backoff);
@@ -223,6 +234,7 @@ impl Engine {
             state.recovering = false;
         }
         if deduplicated == Some(true) {
+            mutants::mark(Mark::KnownDuplicate);
             self.stats.batches_deduplicated += 1;
         }
         self.end_acknowledged(lane, place, news);
@@ -238,6 +250,7 @@ impl Engine {
             batch.failures += 1;
         }
         if batch.failures > retries && !batch.told {
+            mutants::mark(Mark::RetriesUsedUp);
             if batch.doubt.is_some() {
                 self.end_in_doubt(lane, place, cause, Late::GiveUp);
             } else {
@@ -277,6 +290,9 @@ impl Engine {
         if was_written {
             self.lanes[sent.lane.index()].window[place].becomes_doubtful_unanswered(attempt.gate_was_open);
         }
+        if !was_written {
+            mutants::mark(Mark::NotWritten);
+        }
         self.lanes[sent.lane.index()].travels_alone = was_written;
         self.try_again(sent.lane, place, Cause::Network, Pace::Backoff);
     }
@@ -314,6 +330,7 @@ impl Engine {
             self.refused(lane, place, answer);
             return;
         }
+        mutants::mark(Mark::CulpritsLeftOut);
         let (number, first, attempts) = (batch.batch.number, batch.batch.first_record, batch.attempts);
         for (index, message) in &culprits {
             let cause = broker_cause(answer.error, message.or(answer.message.as_deref()));
@@ -333,18 +350,20 @@ impl Engine {
     /// 45 behind others is their fault and costs nothing; at the head the broker has lost its state (K10).
     fn answered_out_of_order(&mut self, lane: LaneId, place: usize, answer: &PartitionAnswer) {
         let state = &self.lanes[lane.index()];
-        let is_head = state.head() == Some(place) && state.reset.is_none();
+        let is_head = state.head() == Some(place) && state.reset.is_none() && !mutants::is_on(Mutant::K10);
         let batch = &state.window[place];
         let (stamp, in_doubt) = (batch.stamp, batch.doubt.is_some());
         let cause = broker_cause(answer.error, answer.message.as_deref());
         if stamp.is_none() || (in_doubt && (is_head || state.reset.is_some())) {
             self.refused(lane, place, answer);
         } else if is_head {
+            mutants::mark(Mark::OutOfOrderAtHead);
             self.lanes[lane.index()]
                 .ask_reset(Reset::because("the broker does not know the head's predecessor"));
             // A broker that never accepts would otherwise eat an epoch per round trip.
             self.try_again(lane, place, cause, Pace::Backoff);
         } else {
+            mutants::mark(Mark::OutOfOrderBehind);
             self.try_again(lane, place, cause, Pace::Free);
         }
     }
@@ -357,6 +376,7 @@ impl Engine {
             self.refused(lane, place, answer);
             return;
         }
+        mutants::mark(Mark::IdentityLost);
         self.lanes[lane.index()]
             .ask_reset(Reset::because("the broker does not accept the producer id any more").with_new_id());
         if in_doubt {

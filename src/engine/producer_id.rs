@@ -11,6 +11,7 @@ use crate::engine::producer_id_state::ProducerIdState;
 use crate::engine::timers::Timer;
 use crate::engine::{Action, Engine, Observation};
 use crate::error::{Cause, ErrorCode};
+use crate::mutants::{self, Mark};
 use crate::wire::api::ApiKey;
 use crate::wire::api::init_producer_id::{InitProducerIdResponse, encode_request};
 
@@ -94,6 +95,7 @@ impl Engine {
     /// D-24: everything pending ends, and the producer starts again with the next send, no faster than the reconnect
     /// backoff.
     pub(super) fn producer_refused(&mut self, cause: &Cause) {
+        mutants::mark(Mark::ProducerRefused);
         let wait = self.reconnect_backoff.after(u32::MAX, &mut self.random).max(Duration::from_millis(50));
         // For lanes that need no new id as well: what was refused is the producer, not its identity.
         self.refused_until = self.now + wait;

@@ -16,6 +16,7 @@ use crate::engine::producer_id_state::LAST_CLEAN_EPOCH;
 use crate::engine::{Action, Engine, Observation};
 use crate::error::Cause;
 use crate::identifiers::{LaneId, ProducerIdentity};
+use crate::mutants::{self, Mark, Mutant, Nudge};
 use crate::time::Instant;
 
 impl Engine {
@@ -63,7 +64,7 @@ impl Engine {
                     && if batch.told {
                         batch.late_deadline(delivery, late) <= now
                     } else {
-                        batch.deadline(delivery) <= now
+                        batch.deadline(delivery) <= now || mutants::buggify(Nudge::ExpireEarly)
                     }
             })
             .map(|batch| (batch.batch.number, batch.batch.first_record))
@@ -75,6 +76,7 @@ impl Engine {
                 continue;
             }
             if batch.told {
+                mutants::mark(Mark::LateGivenUp);
                 self.abandon(lane, place);
                 continue;
             }
@@ -83,6 +85,7 @@ impl Engine {
             if batch.may_be_in_the_log() {
                 self.end_in_doubt(lane, place, cause, Late::Resend);
             } else {
+                mutants::mark(Mark::ExpiredUnsent);
                 self.end_without_the_log(lane, place, cause);
             }
         }
@@ -94,6 +97,7 @@ impl Engine {
             self.lanes[lane.index()].window[place].open.is_some_and(|open| open.gate_was_open);
         let told = self.lanes[lane.index()].window[place].told;
         if told {
+            mutants::mark(Mark::LateAcknowledged);
             self.stats.late_acknowledgements += 1;
             if self.is_observed {
                 let batch = self.batch_name(lane, place);
@@ -120,7 +124,7 @@ impl Engine {
             self.observe(|| Observation::BatchRejected { batch, cause: text });
         }
         self.resolve(lane, place, Fate::Gone, BatchOutcome::Rejected { cause, attempts });
-        if let Some(stamp) = stamp {
+        if let Some(stamp) = stamp.filter(|_| attempts > 0 || !mutants::is_on(Mutant::K15)) {
             let state = &mut self.lanes[lane.index()];
             state.sequences.rejected(stamp);
             state.ask_reset(Reset::because("a batch was rejected after it had a sequence"));
@@ -132,6 +136,7 @@ impl Engine {
         let state = &self.lanes[lane.index()];
         let attempts = state.window[place].attempts;
         if state.is_proven_present(place) {
+            mutants::mark(Mark::ProofPresent);
             let stamp = state.window[place].stamp.map(|stamp| (stamp.identity, stamp.base.to_wire()));
             self.end_acknowledged(
                 lane,
@@ -147,6 +152,7 @@ impl Engine {
             return;
         }
         if state.is_proven_absent(place) {
+            mutants::mark(Mark::ProofAbsent);
             self.lanes[lane.index()].window[place].doubt = None;
             self.end_without_the_log(lane, place, cause);
             return;
@@ -195,6 +201,7 @@ impl Engine {
                 debug_assert!(false, "[MEM-1] {} late bytes belong to no batch", self.late_bytes);
                 return;
             };
+            mutants::mark(Mark::LateBounded);
             self.abandon(super::lane_id(index), place);
         }
     }
@@ -241,7 +248,7 @@ impl Engine {
         batch.doubt = None;
         // Its memory goes back before its caller hears of it; a socket that still reads keeps its own reference.
         batch.batch.body = Vec::new();
-        if !batch.told {
+        if !batch.told || mutants::is_on(Mutant::K12) {
             self.actions.push_back(Action::Complete {
                 lane,
                 batch: batch.batch.number,
@@ -267,7 +274,9 @@ impl Engine {
         // (3) Batches in doubt are resolved under the old identity, head first.
         self.settle_doubt(lane, &reset);
         let state = &mut self.lanes[lane.index()];
-        if state.window.iter().any(|batch| batch.is_pending() && batch.doubt.is_some()) {
+        let in_doubt = state.window.iter().any(|batch| batch.is_pending() && batch.doubt.is_some());
+        if in_doubt && !mutants::is_on(Mutant::K3) {
+            mutants::mark(Mark::ResetWaits);
             return;
         }
         if !self.producer_id.is_enabled() {
@@ -280,6 +289,10 @@ impl Engine {
         let mut reset = state.reset.clone().unwrap_or(reset);
         // The bump that was to fence an abandoned copy has fenced nothing until the broker has accepted a batch of it.
         reset.abandoned |= state.is_unfenced;
+        let goes_on = !reset.needs_new_id && !reset.recreated;
+        if mutants::is_on(Mutant::K4) && goes_on && self.reuse_freed_sequences(lane) {
+            return;
+        }
         let Some(identity) = self.identity_for_reset(lane, &reset) else { return };
         let state = &mut self.lanes[lane.index()];
         state.window.retain(WindowBatch::is_pending);
@@ -293,6 +306,9 @@ impl Engine {
         state.recovering = false;
         self.stats.lane_resets += 1;
         let (topic, partition) = (Arc::clone(&state.topic), state.partition);
+        if mutants::is_on(Mutant::K15) {
+            self.stamp_early(lane);
+        }
         self.observe(|| Observation::LaneReset {
             lane,
             topic,
@@ -313,8 +329,10 @@ impl Engine {
             .collect();
         for place in doubtful {
             if self.lanes[lane.index()].is_proven_absent(place) {
+                mutants::mark(Mark::CleanAgain);
                 self.lanes[lane.index()].window[place].doubt = None;
             } else if reset.recreated {
+                mutants::mark(Mark::RecreatedInDoubt);
                 self.end_in_doubt(lane, place, Cause::TopicRecreated, Late::GiveUp);
             }
         }
@@ -336,12 +354,16 @@ impl Engine {
         if current.producer_id != used.producer_id {
             // An abandoned copy is fenced only inside its own id (D-7); if that is fenced or used up, nothing can land.
             let inside = used.epoch.checked_add(1).filter(|_| reset.abandoned && !reset.needs_new_id);
+            if inside.is_some() {
+                mutants::mark(Mark::InsideOldId);
+            }
             return Some(inside.map_or(current, |epoch| ProducerIdentity { epoch, ..used }));
         }
         if current.epoch > used.epoch {
             return Some(current);
         }
         if current.epoch >= LAST_CLEAN_EPOCH && !reset.abandoned {
+            mutants::mark(Mark::EpochsUsedUp);
             self.producer_id.discard(current, self.now);
             self.request_producer_id();
             return None;
@@ -394,6 +416,7 @@ impl Engine {
                 }
             };
         self.stats.batches_split += 1;
+        mutants::mark(Mark::Cut);
         if self.is_observed {
             let (batch, parts) = (self.batch_name(lane, place), parts.len());
             self.observe(|| Observation::BatchSplit { batch, parts });

@@ -16,6 +16,7 @@ use crate::engine::timers::Timer;
 use crate::engine::{Action, Engine, Observation};
 use crate::error::{Cause, ErrorCode};
 use crate::identifiers::{ConnectionId, LaneId, NodeId, TopicId};
+use crate::mutants::{self, Mark, Mutant, Nudge};
 use crate::time::Instant;
 use crate::wire::api::ApiKey;
 use crate::wire::api::produce::{PartitionBatch, ProduceRequest, TopicBatches, encode_request};
@@ -99,8 +100,11 @@ impl Engine {
         if !can_produce {
             return false;
         }
-        let lanes: Vec<LaneId> =
+        let mut lanes: Vec<LaneId> =
             self.ready.get(&node).map(|lanes| lanes.iter().copied().collect()).unwrap_or_default();
+        if mutants::buggify(Nudge::ShuffleReady) {
+            lanes.reverse();
+        }
         let mut room = self.config.max_request_size;
         let mut chosen = Vec::new();
         let mut takes = Vec::new();
@@ -190,6 +194,9 @@ impl Engine {
     }
 
     fn window_limit(&self) -> usize {
+        if mutants::is_on(Mutant::K6) {
+            return usize::MAX;
+        }
         if self.config.enable_idempotence && self.config.max_in_flight > MAX_WINDOW {
             MAX_WINDOW
         } else {
@@ -221,7 +228,8 @@ impl Engine {
             Ok(connection) => connection,
             Err(step) => return step,
         };
-        if state.open_connection().is_some_and(|open| open != connection) {
+        if state.open_connection().is_some_and(|open| open != connection) && !mutants::is_on(Mutant::K8) {
+            mutants::mark(Mark::WaitsForOldAnswers);
             // K8: the old connection still owes answers.
             return Step::Idle;
         }
@@ -229,16 +237,16 @@ impl Engine {
         if self.producer_id.is_enabled() && !has_identity {
             return Step::ProducerId;
         }
-        let gate_is_open =
-            !self.producer_id.is_enabled() || state.sequences.is_gate_open(state.gate_for(connection));
-        let one_at_a_time = !gate_is_open || state.recovering || state.travels_alone || state.reset.is_some();
-        if one_at_a_time && state.open_attempts() > 0 {
+        let gate_is_open = !self.producer_id.is_enabled()
+            || state.sequences.is_gate_open(state.gate_for(connection))
+            || mutants::is_on(Mutant::K5);
+        let recovering = state.recovering && !mutants::is_on(Mutant::K6);
+        let one_at_a_time = !gate_is_open || recovering || state.travels_alone || state.reset.is_some();
+        if one_at_a_time && state.open_attempts_on(connection) > 0 {
             return Step::Idle;
         }
         match place {
-            Some(place) if state.recovering && state.reset.is_none() && Some(place) != state.head() => {
-                Step::Idle
-            }
+            Some(place) if recovering && state.reset.is_none() && Some(place) != state.head() => Step::Idle,
             Some(place) => Step::Send(node, connection, place),
             None if is_due => Step::Take(node, connection, TakeMode::Always),
             // The batch may have grown full while it was not wanted; if not, it is wanted from now on.
@@ -362,6 +370,9 @@ impl Engine {
 
     /// The batch gets its name, once; each attempt is counted and sends the same bytes \[IDEM-3\].
     fn stamp(&mut self, lane: LaneId, place: usize, connection: ConnectionId) -> PartitionBatch {
+        if mutants::is_on(Mutant::K1) {
+            self.follow_the_producer(lane);
+        }
         let now = self.now;
         let current = self.producer_id.current();
         let state = &mut self.lanes[lane.index()];
@@ -374,6 +385,9 @@ impl Engine {
             && let Some(current) = current.or_else(|| state.sequences.identity())
         {
             batch.stamp = Some(state.sequences.assign(current, batch.batch.record_count()));
+        }
+        if mutants::is_on(Mutant::K7) && batch.attempts > 0 {
+            batch.batch.summary.max_timestamp_ms += 1;
         }
         batch.attempts += 1;
         batch.open = Some(Attempt { connection, leader_epoch: gate.leader_epoch, gate_was_open });

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::engine::Event;
 use crate::identifiers::ConnectionId;
+use crate::mutants::{self, Nudge};
 use crate::runtime::dialer::Dial;
 use crate::wire::frame::parse_frame_length;
 
@@ -76,8 +77,13 @@ async fn write(
         let mut first = 0;
         while first < pieces.len() {
             let end = pieces.len().min(first + MAX_SLICES);
-            let slices: Vec<IoSlice<'_>> =
+            let mut slices: Vec<IoSlice<'_>> =
                 pieces[first..end].iter().map(|piece| IoSlice::new(piece)).collect();
+            if mutants::buggify(Nudge::ShortWrite)
+                && let Some(byte) = pieces[first].get(..1)
+            {
+                slices = vec![IoSlice::new(byte)];
+            }
             let written = match writer.write_vectored(&slices).await {
                 Ok(0) => return "the peer takes no more bytes".to_owned(),
                 Ok(written) => written,

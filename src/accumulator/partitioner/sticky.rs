@@ -15,6 +15,7 @@
 
 use std::time::Duration;
 
+use crate::mutants::{self, Nudge};
 use crate::time::Instant;
 
 /// The partitions there are to choose from.
@@ -175,9 +176,11 @@ impl StickyState {
 
 /// KIP-794's rule. The bound of twice the size stops one partition from holding on for ever, which matters where batches
 /// leave before they are full.
-pub(super) const fn is_due(produced_bytes: usize, point: SwitchPoint, batch_size: usize) -> bool {
+pub(super) fn is_due(produced_bytes: usize, point: SwitchPoint, batch_size: usize) -> bool {
     let is_clean = matches!(point, SwitchPoint::Clean);
-    (produced_bytes >= batch_size && is_clean) || produced_bytes >= batch_size.saturating_mul(2)
+    (produced_bytes >= batch_size && is_clean)
+        || produced_bytes >= batch_size.saturating_mul(2)
+        || mutants::buggify(Nudge::StickyAgain)
 }
 
 /// Since when a broker that has data waiting could take no request (`partitioner.availability.timeout.ms`).
