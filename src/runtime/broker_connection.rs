@@ -18,7 +18,7 @@ use crate::engine::Event;
 use crate::identifiers::ConnectionId;
 use crate::mutants::{self, Nudge};
 use crate::runtime::dialer::Dial;
-use crate::wire::frame::parse_frame_length;
+use crate::wire::frame::{FIRST_FRAME_LIMIT_BYTES, cut_frame};
 
 /// Pieces handed to the system in one call; Linux takes at most 1024.
 const MAX_SLICES: usize = 64;
@@ -121,19 +121,17 @@ async fn read(
     events: &UnboundedSender<Event>,
 ) -> String {
     let mut buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
+    let mut limit_bytes = receive_max_bytes.min(FIRST_FRAME_LIMIT_BYTES);
     loop {
-        while let Some(prefix) = buffer.first_chunk::<4>() {
-            let size = match parse_frame_length(*prefix, receive_max_bytes) {
-                Ok(size) => size,
+        loop {
+            match cut_frame(&mut buffer, limit_bytes) {
+                Ok(Some(frame)) => tell(events, Event::Received { connection, frame }),
+                // It grows as bytes come, never to what a length claims: a lying peer costs what it sends.
+                Ok(None) => break,
                 Err(error) => return error.to_string(),
-            };
-            if buffer.len() < size + 4 {
-                // Grows as bytes come, never to what a length claims: a lying peer costs what it sends.
-                break;
             }
-            buffer.advance(4);
-            let frame = buffer.split_to(size).freeze();
-            tell(events, Event::Received { connection, frame });
+            // The first answer is that to ApiVersions: whoever gives it is a Kafka broker.
+            limit_bytes = receive_max_bytes;
         }
         buffer.reserve(READ_BUFFER_BYTES);
         match reader.read_buf(&mut buffer).await {

@@ -3,10 +3,10 @@
 //! **Why the length has a limit.** The first four bytes of a peer that is no Kafka broker at all (a TLS server, a web
 //! server, SSH) read as a length of hundreds of megabytes. They are refused before anything is allocated, and the
 //! error says what they look like, which is worth hours to whoever mistyped a port. Neighbours: the runtime's reader
-//! and the broker's server cut frames with [`parse_frame_length`]; [`super::writer`] writes headers. Not here: bodies.
+//! and the broker's server cut frames with [`cut_frame`] and [`parse_frame_length`]; [`super::writer`] writes headers. Not here: bodies.
 #![warn(clippy::arithmetic_side_effects)]
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes, BytesMut};
 
 use crate::wire::WireError;
 use crate::wire::api::ApiKey;
@@ -32,6 +32,21 @@ pub fn parse_frame_length(prefix: [u8; 4], limit: usize) -> Result<usize, WireEr
         return Err(WireError::FrameTooLarge { size, limit, hint });
     }
     Ok(size)
+}
+
+/// Takes the first frame (without its length prefix) out of what has come so far; `None` if it is not there whole.
+/// Nothing is reserved for a length that is only claimed: the buffer grows with the bytes that come.
+///
+/// # Errors
+/// As [`parse_frame_length`]; the buffer is left as it is, and the stream cannot be read on.
+pub fn cut_frame(buffer: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, WireError> {
+    let Some(prefix) = buffer.first_chunk::<4>() else { return Ok(None) };
+    let size = parse_frame_length(*prefix, limit)?;
+    if buffer.len().saturating_sub(prefix.len()) < size {
+        return Ok(None);
+    }
+    buffer.advance(4);
+    Ok(Some(buffer.split_to(size).freeze()))
 }
 
 const fn hint(prefix: [u8; 4]) -> &'static str {
