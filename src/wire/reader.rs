@@ -362,6 +362,25 @@ impl Reader {
         self.elements(count, read)
     }
 
+    /// As [`Self::array_of`], of which no honest peer sends more than `most` elements: each costs more memory than bytes,
+    /// so that too many are refused before the first is read.
+    ///
+    /// # Errors
+    /// As [`Self::array_of`], and [`WireError::Protocol`] for more elements.
+    pub fn array_of_at_most<T>(
+        &mut self,
+        most: usize,
+        min_element_bytes: usize,
+        read: impl FnMut(&mut Self) -> Result<T, WireError>,
+    ) -> Result<Vec<T>, WireError> {
+        let count = self.clone().array_count(min_element_bytes)?;
+        if count > most {
+            let what = self.what;
+            return Err(WireError::Protocol(format!("{what} with a list of {count}, more than {most}")));
+        }
+        self.array_of(min_element_bytes, read)
+    }
+
     /// As [`Self::array_of`], with null read as empty.
     ///
     /// # Errors

@@ -19,6 +19,10 @@ use crate::wire::writer::Writer;
 
 /// More brokers than any cluster has; an answer with more is refused.
 const MAX_BROKERS: usize = 10_000;
+/// More topics than any cluster has.
+const MAX_TOPICS: usize = 1_000_000;
+/// More partitions than any cluster has, over all topics of an answer: each of them becomes a lane.
+const MAX_PARTITIONS: usize = 1_000_000;
 
 /// A broker as the cluster advertises it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,16 +129,12 @@ pub fn decode_response(version: i16, body: Bytes) -> Result<MetadataResponse, Wi
     let mut reader = Reader::new("Metadata response", body).flexible(ApiKey::Metadata.is_flexible(version));
     let reader = &mut reader;
     let throttle_ms = if version >= 3 { read_throttle_ms(reader)? } else { 0 };
-    let brokers = reader.array_of(8, |reader| read_broker(reader, version >= 1))?;
-    if brokers.len() > MAX_BROKERS {
-        return Err(WireError::Protocol(format!(
-            "Metadata response with {} brokers, more than {MAX_BROKERS}",
-            brokers.len()
-        )));
-    }
+    let brokers = reader.array_of_at_most(MAX_BROKERS, 8, |reader| read_broker(reader, version >= 1))?;
     let cluster_id = if version >= 2 { reader.nullable_string()? } else { None };
     let controller = if version >= 1 { node(reader.i32()?) } else { None };
-    let topics = reader.array_of(4, |reader| read_topic(reader, version))?;
+    let mut partitions_left = MAX_PARTITIONS;
+    let topics =
+        reader.array_of_at_most(MAX_TOPICS, 4, |reader| read_topic(reader, version, &mut partitions_left))?;
     if (8..=10).contains(&version) {
         reader.i32()?;
     }
@@ -162,12 +162,14 @@ pub(crate) fn read_broker(reader: &mut Reader, has_rack: bool) -> Result<Option<
     })
 }
 
-fn read_topic(reader: &mut Reader, version: i16) -> Result<Topic, WireError> {
+fn read_topic(reader: &mut Reader, version: i16, partitions_left: &mut usize) -> Result<Topic, WireError> {
     let error = ErrorCode(reader.i16()?);
     let name = if version >= 12 { reader.nullable_string()?.unwrap_or_default() } else { reader.string()? };
     let id = if version >= 10 { TopicId(reader.uuid()?) } else { TopicId::ZERO };
     let is_internal = version >= 1 && reader.bool()?;
-    let partitions = reader.array_of(12, |reader| read_partition(reader, version))?;
+    let partitions =
+        reader.array_of_at_most(*partitions_left, 12, |reader| read_partition(reader, version))?;
+    *partitions_left = partitions_left.saturating_sub(partitions.len());
     if version >= 8 {
         reader.i32()?;
     }

@@ -23,6 +23,8 @@ use crate::wire::writer::Writer;
 
 /// More endpoints than any cluster has; an answer with more is refused.
 const MAX_NODE_ENDPOINTS: usize = 10_000;
+/// More partitions than any request has; an answer with more is refused.
+const MAX_PARTITIONS: usize = 200_000;
 
 /// The sealed batch of one partition.
 #[derive(Debug, Clone)]
@@ -203,22 +205,21 @@ pub fn decode_response(version: i16, body: &Bytes) -> Result<ProduceResponse, Wi
         } else {
             TopicRef::Name(reader.string()?)
         };
-        for _ in 0..reader.array_count(22)? {
-            partitions.push(read_partition(&mut reader, version, topic.clone())?);
-        }
+        let left = MAX_PARTITIONS.saturating_sub(partitions.len());
+        partitions.append(
+            &mut reader
+                .array_of_at_most(left, 22, |reader| read_partition(reader, version, topic.clone()))?,
+        );
         reader.skip_tags()?;
     }
     let throttle_ms = read_throttle_ms(&mut reader)?;
     let mut endpoints = Vec::new();
     reader.tags(|tag, field| {
         if tag == 0 && version >= 10 {
-            endpoints = field.array_of(9, |field| read_broker(field, true))?;
+            endpoints = field.array_of_at_most(MAX_NODE_ENDPOINTS, 9, |field| read_broker(field, true))?;
         }
         Ok(())
     })?;
-    if endpoints.len() > MAX_NODE_ENDPOINTS {
-        return Err(WireError::Protocol(format!("Produce response with {} endpoints", endpoints.len())));
-    }
     let node_endpoints = endpoints.into_iter().flatten().collect();
     Ok(ProduceResponse { partitions, throttle_ms, node_endpoints })
 }
