@@ -12,6 +12,7 @@ use crate::accumulator::partition_queue::TakeMode;
 use crate::config::Acks;
 use crate::engine::in_flight_requests::{InFlight, RequestKind, SentBatch};
 use crate::engine::lane::{Attempt, MAX_WINDOW};
+use crate::engine::resolution::Late;
 use crate::engine::timers::Timer;
 use crate::engine::{Action, Engine, Observation};
 use crate::error::{Cause, ErrorCode};
@@ -462,7 +463,8 @@ impl Engine {
         (version >= 7 || !has_zstd).then_some(version)
     }
 
-    /// Nothing was written: the batches are certainly not in the log.
+    /// Nothing is written: a clean batch is certainly not in the log. One in doubt may be, by an attempt on a connection to
+    /// a broker that was not too old; no resend cures that (D-13).
     fn refuse_old_broker(&mut self, connection: ConnectionId, chosen: &[(LaneId, usize)]) {
         let speaks_produce =
             self.connections.get(&connection).and_then(|open| open.version(ApiKey::Produce)).is_some();
@@ -480,7 +482,12 @@ impl Engine {
             .collect();
         for (lane, number, first_record) in names {
             if let Some(place) = self.lanes[lane.index()].position(number, first_record) {
-                self.end_without_the_log(lane, place, Cause::Broker { code, message: text.into() });
+                let cause = Cause::Broker { code, message: text.into() };
+                if self.lanes[lane.index()].window[place].may_be_in_the_log() {
+                    self.end_in_doubt(lane, place, cause, Late::GiveUp);
+                } else {
+                    self.end_without_the_log(lane, place, cause);
+                }
             }
             self.touch(lane);
         }
