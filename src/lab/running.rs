@@ -275,6 +275,11 @@ impl RunningLab {
         self.servers.get(at).map(Server::address)
     }
 
+    /// A profile's façade, for callers in this process: [`router`] answers for it without a socket.
+    pub fn facade(&self, profile: Profile) -> Option<&Arc<Facade>> {
+        self.facades.iter().find(|facade| facade.profile == profile)
+    }
+
     /// Kafka, not through the injector.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap

@@ -65,6 +65,8 @@ pub struct World {
     pub unreachable: BTreeSet<i32>,
     /// Control requests wait for the scenario too.
     pub hold_control: bool,
+    /// As [`Self::hold_control`], for `ApiVersions`.
+    pub hold_versions: bool,
     /// The operating system takes no frame whole.
     pub hold_writes: bool,
     /// As [`Self::hold_writes`], for Produce alone.
@@ -131,6 +133,7 @@ impl World {
             connections: BTreeMap::new(),
             unreachable: BTreeSet::new(),
             hold_control: false,
+            hold_versions: false,
             hold_writes: false,
             hold_writes_of_produce: false,
             keep_frames: false,
@@ -348,7 +351,7 @@ impl World {
         }
         self.history.push(request.clone());
         let answer = match request.api {
-            API_VERSIONS => Some(self.cluster.versions(&request)),
+            API_VERSIONS if !self.hold_versions => Some(self.cluster.versions(&request)),
             METADATA if !self.hold_control => Some(self.cluster.metadata(&request)),
             INIT_PRODUCER_ID if !self.hold_control => Some(self.cluster.init_producer_id(&request)),
             PRODUCE if request.acks == 0 => {
@@ -416,6 +419,11 @@ impl World {
             .iter()
             .position(|lane| *lane.topic == *topic && lane.partition == partition)
             .expect("the partition is known")
+    }
+
+    /// The partitions of a topic that the engine has told of.
+    pub fn known_partitions(&self, topic: &str) -> usize {
+        self.lanes.iter().filter(|lane| *lane.topic == *topic).count()
     }
 
     // ── the scripted peers ──────────────────────────────────────────────────────────────────────────────────────
