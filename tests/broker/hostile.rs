@@ -16,7 +16,7 @@ async fn is_closed_by(broker: &Broker, bytes: &[u8]) -> bool {
 
 // E01: a length is a claim; nothing is allocated for it.
 #[tokio::test]
-async fn impossible_frame_lengths_close_the_connection() {
+async fn e01_impossible_frame_lengths_close_the_connection() {
     let broker = broker_with(&[]).await;
     for length in [i32::MAX, -1, i32::MIN, 100 * 1024 * 1024 + 1] {
         assert!(is_closed_by(&broker, &length.to_be_bytes()).await, "{length}");
@@ -27,7 +27,7 @@ async fn impossible_frame_lengths_close_the_connection() {
 
 // E02: every array of every request, with a count of 2^31 - 1 and nothing behind it.
 #[tokio::test]
-async fn impossible_counts_close_the_connection() {
+async fn e02_impossible_counts_close_the_connection() {
     let broker = broker_with(&[]).await;
     for api in ApiKey::ALL {
         for version in 0..=12_i16 {
@@ -55,7 +55,7 @@ fn api_can_be_read(api: ApiKey, version: i16) -> bool {
 
 // E03: a payload that unpacks to far more than it may is refused, not unpacked.
 #[tokio::test]
-async fn a_decompression_bomb_is_refused() {
+async fn e03_a_decompression_bomb_is_refused() {
     let broker = broker_with(&[("orders", 1)]).await;
     let mut client = Client::connect(&broker.bootstrap()).await;
     let bomb = Batch::plain(1).sized(80 * 1024 * 1024).compressed(facteur::Compression::Zstd(3)).bytes();
@@ -68,7 +68,7 @@ async fn a_decompression_bomb_is_refused() {
 
 // A snappy header may claim 4 GiB in five bytes; other codecs meet noise.
 #[tokio::test]
-async fn payloads_that_are_not_their_codec_are_refused() {
+async fn e03_payloads_that_are_not_their_codec_are_refused() {
     let broker = broker_with(&[("orders", 1)]).await;
     let mut client = Client::connect(&broker.bootstrap()).await;
     for codec in 1..=4_u8 {
@@ -82,7 +82,7 @@ async fn payloads_that_are_not_their_codec_are_refused() {
 
 // E06: silent and half-sent connections end, and there are never more than the limit.
 #[tokio::test]
-async fn idle_and_surplus_connections_are_closed() {
+async fn e06_idle_and_surplus_connections_are_closed() {
     let config = BrokerConfig {
         max_connections: 2,
         max_idle: Duration::from_millis(200),
