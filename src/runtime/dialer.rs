@@ -47,14 +47,19 @@ impl Dial {
 
     async fn try_all(&self) -> Result<TcpStream, String> {
         let name = (self.address.host.as_str(), self.address.port);
-        let mut addresses: Vec<SocketAddr> = match lookup_host(name).await {
+        let addresses: Vec<SocketAddr> = match lookup_host(name).await {
             Ok(found) => found.collect(),
             Err(error) => return Err(format!("{:?} does not resolve: {error}", self.address.host)),
         };
         if addresses.is_empty() {
             return Err(format!("{:?} does not resolve to any address", self.address.host));
         }
-        let start = usize::try_from(self.attempt).unwrap_or(0) % addresses.len();
+        self.first_that_answers(addresses).await
+    }
+
+    /// Begins at another address with every attempt, and takes the first that can be connected to.
+    async fn first_that_answers(&self, mut addresses: Vec<SocketAddr>) -> Result<TcpStream, String> {
+        let start = usize::try_from(self.attempt).unwrap_or(0) % addresses.len().max(1);
         addresses.rotate_left(start);
         let mut last = String::new();
         for address in addresses {
@@ -78,5 +83,45 @@ impl Dial {
         for error in results.into_iter().filter_map(Result::err) {
             tracing::debug!(%error, "a socket option was refused");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dial(attempt: u32) -> Dial {
+        Dial {
+            address: HostPort { host: "two-addresses".to_owned(), port: 9092 },
+            attempt,
+            timeout: Duration::from_secs(20),
+            send_buffer_bytes: None,
+            receive_buffer_bytes: None,
+        }
+    }
+
+    // M10, N23: a name has two addresses and one of them refuses. Fails if the other is not tried within the same attempt, or
+    // if every attempt begins at the same one: a dead first address would cost each of them its time.
+    #[tokio::test]
+    async fn m10_the_next_address_of_a_name_is_tried_when_one_refuses() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let alive = listener.local_addr().unwrap();
+        let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for attempt in 0..4 {
+            for addresses in [vec![dead, alive], vec![alive, dead]] {
+                let stream = dial(attempt).first_that_answers(addresses).await.unwrap();
+                assert_eq!(stream.peer_addr().unwrap(), alive);
+            }
+        }
+
+        let second = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let both = vec![alive, second.local_addr().unwrap()];
+        for (attempt, expected) in [(0, both[0]), (1, both[1]), (2, both[0])] {
+            let stream = dial(attempt).first_that_answers(both.clone()).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), expected, "attempt {attempt}");
+        }
+
+        let refused = dial(0).first_that_answers(vec![dead, dead]).await.unwrap_err();
+        assert!(refused.contains(&dead.to_string()), "{refused}");
     }
 }

@@ -105,7 +105,8 @@ const TABLE: &[(&str, Covered)] = &[
     ("C9", By("conformance/handle.rs", "c9_closing_twice_is_fine")),
     ("C10", By("conformance/handle.rs", "c10_a_failed_sends_callback_names_topic_and_partition")),
     ("C11", By("conformance/handle.rs", "c11_a_flush_ends_when_every_earlier_record_has_an_outcome")),
-    ("C12", LeftOut("there are no interceptors: `interceptor.classes` is refused with the reason (D-46)")),
+    // There are no interceptors (D-46): the setting is refused with the reason, and never ignored.
+    ("C12", By("config.rs", "what_would_matter_is_refused_with_the_reason")),
     ("M1", By("../src/accumulator/buffer_memory.rs", "a_small_newcomer_does_not_overtake_a_large_waiter")),
     ("M2", By("conformance/handle.rs", "c7_a_record_that_can_never_fit_is_refused_at_once")),
     ("M3", By("conformance/network.rs", "m3_an_unknown_topic_is_asked_for_at_once_and_then_with_growing_waits")),
@@ -115,8 +116,7 @@ const TABLE: &[(&str, Covered)] = &[
     ("M7", By("conformance/network.rs", "m7_a_silent_broker_loses_its_connection_and_all_batches_are_retried")),
     ("M8", By("conformance/network.rs", "m8_a_broker_that_refuses_our_version_is_asked_with_one_it_knows")),
     ("M9", By("conformance/network.rs", "m9_a_throttled_node_gets_no_request_until_its_time_is_over")),
-    ("M10", LeftOut("needs a name with two addresses: the dialer's own matter, no name of the test host has them; the \
-                     growth of the backoff is A6's")),
+    ("M10", By("../src/runtime/dialer.rs", "m10_the_next_address_of_a_name_is_tried_when_one_refuses")),
     ("M11", By("conformance/network.rs", "m11_when_all_known_brokers_are_gone_the_bootstrap_address_is_asked_again")),
     ("M12", By("conformance/network.rs", "m12_without_acks_a_record_is_done_when_it_is_written")),
 ];
