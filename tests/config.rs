@@ -467,6 +467,35 @@ fn what_would_matter_is_refused_with_the_reason() {
     taken(&[("security.protocol", "plaintext")]);
 }
 
+// F25: a password in a setting that is refused. The message goes to logs, consoles and HTTP answers. Fails if the value is in
+// it, or in what `Debug` shows of the builder.
+#[test]
+fn f25_the_value_of_a_secret_setting_is_in_no_message() {
+    const CANARY: &str = "hunter2-canary";
+    for name in [
+        "sasl.jaas.config",
+        "sasl.password",
+        "sasl.oauthbearer.client.credentials.client.secret",
+        "ssl.key.password",
+        "ssl.keystore.password",
+        "ssl.keystore.key",
+        "ssl.truststore.password",
+        "sasl_password",
+        "config.providers.file.param.secret",
+    ] {
+        let value = format!("org.apache.kafka.PlainLoginModule required password=\"{CANARY}\";");
+        let builder = ProducerConfig::builder("localhost:9092").property(name, &value);
+        assert!(!format!("{builder:?}").contains(CANARY), "{name}");
+        let error = builder.build().expect_err("refused");
+        assert!(!format!("{error} {error:?}").contains(CANARY), "{error}");
+        says(&error.to_string(), &[name]);
+
+        let file = format!("{name}={value}");
+        let error = ProducerConfig::builder("localhost:9092").properties_file(&file, "p.properties").build();
+        assert!(!format!("{:?}", error.expect_err("refused")).contains(CANARY), "{name}");
+    }
+}
+
 #[test]
 fn other_clients_names_are_answered_with_ours() {
     // Accepted silently they would be wrong by a unit or a clock.

@@ -53,7 +53,9 @@ impl ProducerConfigBuilder {
             self.warn(format!("{name} ({origin}) has no effect here: {}", accepted.reason));
         } else if let Some(refused) = not_honoured::refused(name) {
             if !refused.lets_pass(value) {
-                self.problems.push(format!("{name}={value:?} ({origin}) is refused: {}", refused.reason));
+                // The value of a whole family, such as `sasl.*`, may be a password; messages go to logs.
+                let shown = if refused.is_family() { String::new() } else { format!("={value:?}") };
+                self.problems.push(format!("{name}{shown} ({origin}) is refused: {}", refused.reason));
             }
         } else {
             self.problems.push(unknown(name, &origin));

@@ -33,6 +33,12 @@ impl Refused {
     pub fn lets_pass(&self, value: &str) -> bool {
         self.passes.iter().any(|pass| pass.eq_ignore_ascii_case(value.trim()))
     }
+
+    /// Whether it stands for all names with one beginning, passwords among them.
+    #[must_use]
+    pub fn is_family(&self) -> bool {
+        self.name.ends_with('*')
+    }
 }
 
 const SERIALIZER: &str = "keys and values are bytes; serialise before send()";
