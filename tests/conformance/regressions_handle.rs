@@ -460,3 +460,37 @@ async fn g36_after_the_end_every_call_is_refused_at_once() {
     producer.flush().await.expect("nothing to wait for");
     broker.stop().await;
 }
+
+// C08: the application's runtime is shut down with records pending, the producer lives on. Fails by a panic in a drop, by a
+// record that nobody sends any more, or by a `Delivery` that waits for ever: the producer's own thread does the work.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "the tasks' owner is the runtime that is shut down with them")]
+fn c08_records_outlive_the_runtime_that_sent_them() {
+    let of_the_broker = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let broker = of_the_broker.block_on(broker(1));
+    let producer = {
+        let _entered = of_the_broker.enter();
+        producer(&broker, &[("linger.ms", "200")])
+    };
+    let application = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let kept = application.block_on(async {
+        let handle = producer.clone();
+        let first =
+            handle.send(Record::to("t").value(b"awaited by a task that goes")).await.expect("accepted");
+        tokio::spawn(first);
+        let waiter = producer.clone();
+        tokio::spawn(async move { waiter.send(Record::to("unknown").value(b"never")).await });
+        tokio::task::yield_now().await;
+        producer.send(Record::to("t").value(b"kept")).await.expect("accepted")
+    });
+    application.shutdown_background();
+
+    let report = of_the_broker.block_on(kept).expect("delivered");
+    assert_eq!(report.offset(), Some(1));
+    assert_eq!(values(&broker, 0), ["awaited by a task that goes", "kept"]);
+    producer.flush_blocking().expect("flushed");
+    producer.close_blocking(PATIENCE);
+    let statistics = producer.statistics();
+    assert_eq!(statistics.buffer_available_bytes, statistics.buffer_total_bytes);
+    of_the_broker.block_on(broker.stop());
+}
