@@ -531,6 +531,16 @@ impl World {
         self.memory.0.load(Ordering::Relaxed)
     }
 
+    /// Everything on which the future of engine and queues depends, in words.
+    #[allow(dead_code, reason = "small worlds compare states, scenarios do not")]
+    pub fn write_state(&self, out: &mut impl std::fmt::Write) -> std::fmt::Result {
+        write!(out, "{:?}{:?}{:?}{:?}", self.now, self.engine, self.connections, self.cluster)?;
+        for lane in &self.lanes {
+            write!(out, "{:?}{}", lane.queue, lane.is_known)?;
+        }
+        Ok(())
+    }
+
     /// Requests of an API that were sent since the beginning.
     pub fn count(&self, api: i16) -> usize {
         self.history.iter().filter(|request| request.api == api).count()

@@ -8,6 +8,8 @@
 //! A venue reports what it can see: a real cluster has no [`stamped`](super::wire::Wire), a simulation has all of it.
 //! Neighbours: `final_log.rs` is the other half of the evidence, `exemptions.rs` the excuses.
 
+use std::fmt;
+
 use super::exemptions::Exemptions;
 use super::wire::Wire;
 
@@ -315,6 +317,16 @@ impl History {
     #[must_use]
     pub fn lane(&self, lane: Lane) -> &[RecordId] {
         self.lanes.get(lane.place()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Everything on which verdicts depend, in words: for whoever compares states. What was told of one lane stands in
+    /// its own order, whatever happened on others meanwhile.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_state(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        write!(out, "{:?}{:?}{:?}", self.entries, self.callbacks, self.wrong)?;
+        (0..).map(Lane).zip(&self.lanes).try_for_each(|(lane, _)| self.wire.write_state(lane, out))
     }
 
     pub(super) fn entry(&self, id: RecordId) -> Option<&Entry> {

@@ -4,6 +4,8 @@
 //! questions: is one sequence ever given to two contents, is a batch in doubt ever sent under a second name, is the first
 //! batch of an identity alone until it is answered (K5), is the broker's memory of five batches ever exceeded (K6)?
 
+use std::fmt;
+
 use super::history::{Lane, RecordId};
 
 /// The identity and the sequence numbers of a batch, as they stand in its header.
@@ -80,5 +82,15 @@ impl Wire {
 
     pub fn ended(&mut self, connection: u64) {
         self.events.push(WireEvent::Ended { connection });
+    }
+
+    /// What concerns one lane, in its order.
+    pub(super) fn write_state(&self, lane: Lane, out: &mut impl fmt::Write) -> fmt::Result {
+        let concerns = |event: &&WireEvent| match event {
+            WireEvent::Written(written) => written.lane == lane,
+            WireEvent::Answered { lane: of, .. } | WireEvent::NotProcessed { lane: of, .. } => *of == lane,
+            WireEvent::Ended { .. } => true,
+        };
+        self.events.iter().filter(concerns).try_for_each(|event| write!(out, "{event:?}"))
     }
 }
