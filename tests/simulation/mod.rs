@@ -8,4 +8,6 @@
 //! test harness can use both by `#[path]`.
 
 pub mod cluster;
+#[path = "cluster/tests/mod.rs"]
+mod cluster_tests;
 pub mod tape;

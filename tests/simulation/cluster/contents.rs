@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use facteur::wire::compression::{DecompressionLimits, decompress};
+use facteur::wire::record_batch::CodecId;
+use facteur::wire::record_batch_reader::BatchView;
+
 use super::Cluster;
 use super::checks::record_id;
-use super::replica::Replica;
-use super::wire::for_each_value;
+use super::replica::{Entry, Replica};
+use super::wire::{RawRecord, for_each_record};
 
 /// One record of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,7 @@ pub struct Found {
     pub offset: i64,
     /// The id that its value begins with; `None` if it has none.
     pub id: Option<usize>,
+    pub timestamp_ms: i64,
     /// The record, from its attributes to its headers.
     pub record: Bytes,
 }
@@ -26,18 +31,31 @@ pub struct Found {
 pub struct Contents {
     pub topic: Arc<str>,
     pub partition: i32,
+    /// How often the topic was created before; what was in its earlier lives comes first.
+    pub life: u16,
     pub log_start: i64,
     pub found: Vec<Found>,
     pub replicas: Vec<Vec<(i64, Option<usize>)>>,
 }
 
-fn read(replica: &Replica, upto: i64, mut visit: impl FnMut(i64, Bytes, Option<&[u8]>)) {
+/// A batch's records, unpacked, and how many they are; the time of the first.
+fn body_of(entry: &Entry) -> Option<(Bytes, i32, i64)> {
+    let view = BatchView::parse(&entry.bytes).ok()?;
+    let body = match view.codec().ok()? {
+        CodecId::None => view.body.clone(),
+        codec => Bytes::from(decompress(codec, &view.body, &DecompressionLimits::default()).ok()?),
+    };
+    Some((body, view.record_count, view.base_timestamp_ms))
+}
+
+fn read(replica: &Replica, upto: i64, mut visit: impl FnMut(i64, &Bytes, i64, RawRecord<'_>)) {
     for entry in replica.entries.iter().filter(|entry| entry.base >= replica.log_start && entry.end <= upto) {
-        let start = entry.bytes.as_ptr() as usize;
-        for_each_value(&entry.bytes, |delta, record, value| {
-            let from = record.as_ptr() as usize - start;
-            visit(entry.base + i64::from(delta), entry.bytes.slice(from..from + record.len()), value);
+        let (body, count, base_timestamp_ms) = body_of(entry).expect("what was appended can be read");
+        let all = for_each_record(&body, count, |record| {
+            let offset = entry.base + i64::from(record.offset_delta);
+            visit(offset, &body, base_timestamp_ms + record.timestamp_delta_ms, record);
         });
+        assert!(all.is_some(), "the batch at {} holds what it claims", entry.base);
     }
 }
 
@@ -45,39 +63,45 @@ impl Cluster {
     /// Every partition of every topic that exists now, in order.
     #[must_use]
     pub fn contents(&self) -> Vec<Contents> {
-        let mut all = Vec::new();
-        for topic in &self.topics {
-            for part in &topic.parts {
-                let part = &self.parts[*part];
-                let longest = part.assigned.iter().copied().max_by_key(|node| part.replicas[*node].end());
-                let leader = part.state.leader.or(longest).unwrap_or(0);
-                let log = &part.replicas[leader];
-                let mut found = Vec::new();
-                read(log, log.end(), |offset, record, value| {
-                    found.push(Found { offset, id: value.and_then(record_id), record });
+        let all = self.topics.iter().flat_map(|topic| &topic.parts);
+        all.map(|part| self.contents_of(*part)).collect()
+    }
+
+    /// The partitions of topics that were deleted, as they were then, oldest first.
+    #[must_use]
+    pub fn former_contents(&self) -> Vec<Contents> {
+        let gone = (0..self.parts.len()).filter(|part| self.parts[*part].is_gone);
+        gone.map(|part| self.contents_of(part)).collect()
+    }
+
+    fn contents_of(&self, part: usize) -> Contents {
+        let part = &self.parts[part];
+        let longest = part.assigned.iter().copied().max_by_key(|node| part.replicas[*node].end());
+        let leader = part.state.leader.or(longest).unwrap_or(0);
+        let log = &part.replicas[leader];
+        let mut found = Vec::new();
+        read(log, log.end(), |offset, body, timestamp_ms, record| {
+            let id = record.value.and_then(record_id);
+            found.push(Found { offset, id, timestamp_ms, record: body.slice_ref(record.whole) });
+        });
+        let others = part.assigned.iter().filter(|node| part.state.has_in_sync(**node) && **node != leader);
+        let replicas = others
+            .map(|node| {
+                let mut ids = Vec::new();
+                let upto = log.high_watermark.min(part.replicas[*node].end());
+                read(&part.replicas[*node], upto, |offset, _, _, record| {
+                    ids.push((offset, record.value.and_then(record_id)));
                 });
-                let others =
-                    part.assigned.iter().filter(|node| part.state.has_in_sync(**node) && **node != leader);
-                let replicas = others
-                    .map(|node| {
-                        let mut ids = Vec::new();
-                        let upto = log.high_watermark.min(part.replicas[*node].end());
-                        read(&part.replicas[*node], upto, |offset, _, value| {
-                            ids.push((offset, value.and_then(record_id)));
-                        });
-                        ids
-                    })
-                    .collect();
-                let topic = Arc::clone(&topic.name);
-                all.push(Contents {
-                    topic,
-                    partition: part.index,
-                    log_start: log.log_start,
-                    found,
-                    replicas,
-                });
-            }
+                ids
+            })
+            .collect();
+        Contents {
+            topic: Arc::clone(&self.topics[part.topic].name),
+            partition: part.index,
+            life: part.life,
+            log_start: log.log_start,
+            found,
+            replicas,
         }
-        all
     }
 }

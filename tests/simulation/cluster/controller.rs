@@ -167,6 +167,7 @@ impl Cluster {
             self.note_loss(part, end, turn.now, "unclean election");
             self.parts[part].committed = end;
         }
+        self.parts[part].was_unclean = true;
         self.parts[part].state.isr = 1 << node;
         self.elect(part, Some(node), turn);
     }

@@ -37,8 +37,6 @@ mod replica;
 mod replication;
 mod serving;
 mod state;
-#[cfg(test)]
-mod tests;
 mod topics;
 mod wire;
 
@@ -293,7 +291,7 @@ impl Cluster {
     /// Q9: whether the record at `offset` is committed.
     #[must_use]
     pub fn at_ack(&self, topic: usize, partition: i32, offset: i64) -> bool {
-        self.part_at(Where { topic, partition }).is_some_and(|part| offset < self.parts[part].committed)
+        self.part_at(Where { topic, partition }).is_some_and(|part| offset < self.parts[part].ever_committed)
     }
 
     /// What the checks have found since the last call.
@@ -323,6 +321,21 @@ impl Cluster {
     #[must_use]
     pub fn leader(&self, at: Where) -> Option<i32> {
         self.part_at(at).and_then(|part| self.parts[part].state.leader).map(|leader| leader as i32 + 1)
+    }
+
+    /// The brokers that are in sync by the controller's word.
+    #[must_use]
+    pub fn in_sync(&self, at: Where) -> Vec<i32> {
+        let Some(part) = self.part_at(at) else { return Vec::new() };
+        let state = self.parts[part].state;
+        (0..self.nodes.len()).filter(|node| state.has_in_sync(*node)).map(|node| node as i32 + 1).collect()
+    }
+
+    /// The end of the leader's log; 0 without a leader.
+    #[must_use]
+    pub fn log_end(&self, at: Where) -> i64 {
+        let Some(part) = self.part_at(at).map(|part| &self.parts[part]) else { return 0 };
+        part.state.leader.map_or(0, |leader| part.replicas[leader].end())
     }
 
     fn index(&self, node: i32) -> Option<usize> {

@@ -100,6 +100,10 @@ impl Cluster {
         if answer.code == 0 && acks == -1 {
             let required = answer.base_offset + i64::from(head.last_offset_delta) + 1;
             answer.wait = Some(Wait { part, required });
+        } else if answer.code == 0 {
+            let end = answer.base_offset + i64::from(head.last_offset_delta) + 1;
+            let acked = &mut self.parts[part].acked_alone;
+            *acked = (*acked).max(end);
         }
         answer
     }

@@ -76,21 +76,18 @@ impl Cluster {
 
     fn fetch(&mut self, part: usize, leader: usize, follower: usize, now: Instant) {
         let log = self.parts[part].log;
-        let committed = self.parts[part].committed;
-        let replicas = &mut self.parts[part].replicas;
-        let mut own = std::mem::take(&mut replicas[follower]);
-        let source = &replicas[leader];
-        let epoch = source.leads.unwrap_or(own.synced_epoch);
+        let mut own = std::mem::take(&mut self.parts[part].replicas[follower]);
+        let epoch = self.parts[part].replicas[leader].leads.unwrap_or(own.synced_epoch);
         if own.synced_epoch != epoch {
-            let keep = own.common_with(source);
+            let source = &self.parts[part].replicas[leader];
+            let (keep, end) = (own.common_with(source), source.end());
+            let is_cut = keep < own.entries.len();
             own.truncate(keep, log, &mut self.nodes[follower].table);
-            if source.end() < committed {
-                let why =
-                    format!("a leader of epoch {epoch} ends at {}, {committed} was committed", source.end());
-                self.checks.model_is_wrong(why);
-            }
             own.synced_epoch = epoch;
+            self.note_truncation(part, is_cut.then(|| own.end()), end, now);
         }
+        let replicas = &mut self.parts[part].replicas;
+        let source = &replicas[leader];
         own.entries.extend_from_slice(&source.entries[own.entries.len()..]);
         own.high_watermark = source.high_watermark.min(own.end());
         own.log_start = source.log_start;
@@ -99,6 +96,24 @@ impl Cluster {
         let source = &mut replicas[leader];
         source.known_ends[follower] = end;
         source.caught_up_at[follower] = now;
+    }
+
+    /// A follower was cut to `end`, if it was; its leader's log ends at `source_end`. What was acknowledged behind that is
+    /// lost.
+    fn note_truncation(&mut self, part: usize, end: Option<i64>, source_end: i64, now: Instant) {
+        let cut = &mut self.parts[part];
+        if source_end < cut.committed {
+            let committed = std::mem::replace(&mut cut.committed, source_end);
+            if cut.was_unclean {
+                self.note_loss(part, source_end, now, "unclean election");
+            } else {
+                let why = format!("a leader's log ends at {source_end}, {committed} was committed");
+                self.checks.model_is_wrong(why);
+            }
+        } else if let Some(end) = end.filter(|end| *end < cut.acked_alone) {
+            cut.acked_alone = end;
+            self.note_loss(part, end, now, "acks=1");
+        }
     }
 
     /// A follower that has everything comes back into the in-sync set.
@@ -127,6 +142,7 @@ impl Cluster {
         if lowest > replica.high_watermark {
             replica.high_watermark = lowest;
             part.committed = part.committed.max(lowest);
+            part.ever_committed = part.ever_committed.max(lowest);
         }
     }
 

@@ -169,9 +169,10 @@ impl Cluster {
                     self.note_ack(node, wait);
                 }
                 Some(code) => {
-                    let mut refused = PartAnswer::error(code);
-                    refused.hint = (code == 6).then(|| self.hint(node, wait.part, turn)).flatten();
-                    *answer = refused;
+                    // Kafka leaves the offset of the append in the answer (measured with 7).
+                    answer.wait = None;
+                    answer.code = code;
+                    answer.hint = (code == 6).then(|| self.hint(node, wait.part, turn)).flatten();
                 }
             }
         }

@@ -51,8 +51,16 @@ pub struct Part {
     pub held_until: Instant,
     /// The highest high watermark that any leader ever had, less what was lost uncleanly.
     pub committed: i64,
+    /// [`Self::committed`] as it ever was: what an acknowledgement may have been given for.
+    pub ever_committed: i64,
+    /// A leader was elected that was not in sync.
+    pub was_unclean: bool,
+    /// The end of what was acknowledged by a leader alone (`acks=1`).
+    pub acked_alone: i64,
     /// Its topic was deleted.
     pub is_gone: bool,
+    /// How often its topic was created before.
+    pub life: u16,
 }
 
 /// A topic.

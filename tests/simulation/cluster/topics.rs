@@ -53,7 +53,11 @@ impl Cluster {
             isr_check_at: None,
             held_until: Instant::ZERO,
             committed: 0,
+            ever_committed: 0,
+            was_unclean: false,
+            acked_alone: 0,
             is_gone: false,
+            life: self.topics[topic].generation as u16,
         });
         self.topics[topic].parts.push(place);
         for node in &mut self.nodes {

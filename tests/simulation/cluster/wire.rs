@@ -82,6 +82,15 @@ impl<'a> Cursor<'a> {
         Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
 
+    /// A key or a value, which may be null.
+    #[allow(clippy::option_option, reason = "cut short, null, and bytes are three things")]
+    fn nullable(&mut self) -> Option<Option<&'a [u8]>> {
+        match usize::try_from(self.varint()?) {
+            Ok(size) => Some(Some(self.take(size)?)),
+            Err(_) => Some(None),
+        }
+    }
+
     /// A length: `None` in the inner option is null.
     #[allow(clippy::option_option, reason = "cut short, null, and a length are three things")]
     pub fn length(&mut self) -> Option<Option<usize>> {
@@ -237,30 +246,39 @@ impl BatchHead {
     }
 }
 
-/// Visits the values of the records of an uncompressed batch, in order, until one makes no sense.
-pub fn for_each_value(batch: &[u8], mut visit: impl FnMut(i32, &[u8], Option<&[u8]>)) -> Option<()> {
+/// A record, in place.
+#[derive(Debug, Clone, Copy)]
+pub struct RawRecord<'a> {
+    pub offset_delta: i32,
+    pub timestamp_delta_ms: i64,
+    /// From its attributes to its headers.
+    pub whole: &'a [u8],
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+}
+
+/// Visits the records of an uncompressed batch, in order, until one makes no sense; none of a compressed one.
+pub fn for_each_value(batch: &[u8], visit: impl FnMut(RawRecord<'_>)) -> Option<()> {
     let head = BatchHead::read(batch)?;
     if head.attributes & 7 != 0 {
         return None;
     }
-    let mut cursor = Cursor::new(batch);
-    cursor.at = BATCH_HEADER_BYTES;
-    for _ in 0..head.count {
+    for_each_record(batch.get(BATCH_HEADER_BYTES..)?, head.count, visit)
+}
+
+/// Visits the records of a batch's body, unpacked.
+pub fn for_each_record(body: &[u8], count: i32, mut visit: impl FnMut(RawRecord<'_>)) -> Option<()> {
+    let mut cursor = Cursor::new(body);
+    for _ in 0..count {
         let size = usize::try_from(cursor.varint()?).ok()?;
-        let record = cursor.take(size)?;
-        let mut fields = Cursor::new(record);
+        let whole = cursor.take(size)?;
+        let mut fields = Cursor::new(whole);
         fields.i8()?;
-        fields.varint()?;
-        let delta = i32::try_from(fields.varint()?).ok()?;
-        let key = fields.varint()?;
-        if let Ok(key) = usize::try_from(key) {
-            fields.take(key)?;
-        }
-        let value = match usize::try_from(fields.varint()?) {
-            Ok(size) => Some(fields.take(size)?),
-            Err(_) => None,
-        };
-        visit(delta, record, value);
+        let timestamp_delta_ms = fields.varint()?;
+        let offset_delta = i32::try_from(fields.varint()?).ok()?;
+        let key = fields.nullable()?;
+        let value = fields.nullable()?;
+        visit(RawRecord { offset_delta, timestamp_delta_ms, whole, key, value });
     }
     Some(())
 }
