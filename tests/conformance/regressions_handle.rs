@@ -473,7 +473,8 @@ fn c08_records_outlive_the_runtime_that_sent_them() {
         producer(&broker, &[("linger.ms", "200")])
     };
     let application = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let kept = application.block_on(async {
+    let mut kept = None;
+    application.block_on(async {
         let handle = producer.clone();
         let first =
             handle.send(Record::to("t").value(b"awaited by a task that goes")).await.expect("accepted");
@@ -481,11 +482,11 @@ fn c08_records_outlive_the_runtime_that_sent_them() {
         let waiter = producer.clone();
         tokio::spawn(async move { waiter.send(Record::to("unknown").value(b"never")).await });
         tokio::task::yield_now().await;
-        producer.send(Record::to("t").value(b"kept")).await.expect("accepted")
+        kept = Some(producer.send(Record::to("t").value(b"kept")).await.expect("accepted"));
     });
     application.shutdown_background();
 
-    let report = of_the_broker.block_on(kept).expect("delivered");
+    let report = of_the_broker.block_on(kept.expect("accepted")).expect("delivered");
     assert_eq!(report.offset(), Some(1));
     assert_eq!(values(&broker, 0), ["awaited by a task that goes", "kept"]);
     producer.flush_blocking().expect("flushed");
