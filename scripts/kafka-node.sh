@@ -3,17 +3,17 @@
 # the JVM and can be stopped, killed or frozen by its own process id. Called by scripts/kafka.sh and by the tests.
 #
 #   scripts/kafka-node.sh --version V --dir DIR --id N --port P --nodes COUNT
-#                         (--voters ID@HOST:PORT,… --controller-port C | --zookeeper HOST:PORT) [--set key=value]…
+#                         (--voters ID@HOST:PORT,… --controller-port C | --zookeeper HOST:PORT) [--host H] [--set key=value]…
 #   scripts/kafka-node.sh --version V --dir DIR --role zookeeper --port P
 #
-# Everything listens on loopback. DIR holds server.properties, data and nothing else of ours; run again with the same
+# Everything listens on loopback, or on HOST (an address of a private network namespace). DIR holds server.properties, data and nothing else of ours; run again with the same
 # DIR, the node comes back with its data. KAFKA_HEAP (512m), KAFKA_LOG_LEVEL (info) and KAFKA_ARCHIVE may be set.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 die() { echo "kafka-node.sh: $*" >&2; exit 1; }
 
-version='' dir='' id=1 port='' nodes=1 voters='' controller_port='' zookeeper='' role=broker
+version='' dir='' id=1 host=127.0.0.1 port='' nodes=1 voters='' controller_port='' zookeeper='' role=broker
 settings=()
 while [ $# -gt 0 ]; do
   [ $# -ge 2 ] || die "$1 needs a value"
@@ -21,6 +21,7 @@ while [ $# -gt 0 ]; do
     --version) version=$2 ;;
     --dir) dir=$2 ;;
     --id) id=$2 ;;
+    --host) host=$2 ;;
     --port) port=$2 ;;
     --nodes) nodes=$2 ;;
     --voters) voters=$2 ;;
@@ -71,18 +72,18 @@ replicas=$((nodes < 3 ? nodes : 3))
     echo "broker.id=$id"
     echo "zookeeper.connect=$zookeeper"
     echo "zookeeper.session.timeout.ms=6000"
-    echo "listeners=PLAINTEXT://127.0.0.1:$port"
+    echo "listeners=PLAINTEXT://$host:$port"
   else
     if [ -z "$voters" ] || [ -z "$controller_port" ]; then die "--voters and --controller-port, or --zookeeper, are needed"; fi
     echo "process.roles=broker,controller"
     echo "node.id=$id"
     echo "controller.quorum.voters=$voters"
     echo "controller.listener.names=CONTROLLER"
-    echo "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port"
+    echo "listeners=PLAINTEXT://$host:$port,CONTROLLER://$host:$controller_port"
     echo "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
   fi
   cat <<END
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+advertised.listeners=PLAINTEXT://$host:$port
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$dir/data
 num.network.threads=2

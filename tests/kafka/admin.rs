@@ -5,7 +5,7 @@
 //! [`crate::reader`] for records. Not here: Produce; only the producer under test sends that.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +14,8 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 
 /// The longest that a healthy broker on this machine may take for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A node behind a cut link does not even refuse.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Larger than any answer that these tests ask for.
 const MAX_FRAME_BYTES: usize = 64 << 20;
 
@@ -24,8 +26,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn open(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_nodelay(true)?;

@@ -1,31 +1,32 @@
-//! A real Kafka cluster on loopback, each node a process that can be stopped, killed, frozen and started again.
+//! A real Kafka cluster: on loopback, or each node in a network namespace of its own.
 //!
-//! **Why by process id.** A fault must hit one node and nothing else on the machine. `scripts/kafka-node.sh` replaces
-//! itself by the JVM, so the child's id is the broker's. Dropping a [`Cluster`], also by a panic, kills every node,
-//! waits for it and removes its data. Neighbours: [`crate::admin`] carries the requests. Not here: what is sent meanwhile.
+//! **Why its own processes.** Containers would hide the faults that are wanted. Dropping a [`Cluster`], also by a panic,
+//! kills every node, waits for it and removes its data. Neighbours: [`crate::node`] is one process, [`crate::net`] cuts
+//! links, [`crate::admin`] carries the requests, [`crate::requests`] asks for changes. Not here: what is sent meanwhile.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{CreateTopicsRequest, MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::metadata_response::MetadataResponsePartition;
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::admin::Connection;
+use crate::net::Net;
+use crate::node::{Node, Reaper};
 
 /// How long a node may take to listen, a cluster to agree, a replica to catch up.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Versions that every broker from 2.8 to 4.4 speaks.
-const METADATA_VERSION: i16 = 9;
-const CREATE_TOPICS_VERSION: i16 = 5;
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// A version that every broker from 2.8 to 4.4 speaks.
+pub const METADATA_VERSION: i16 = 9;
 
 /// Which Kafka, and how many of it.
 #[derive(Debug, Clone, Copy)]
@@ -34,95 +35,168 @@ pub struct Setup {
     pub nodes: u16,
 }
 
-struct Node {
-    port: u16,
-    arguments: Vec<String>,
-    log: PathBuf,
-    process: Option<Child>,
-    is_frozen: bool,
+/// What few clusters want.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Each node in a namespace of its own, where that is possible.
+    pub has_links: bool,
+    /// The last node's second log directory is a memory file system of so many MiB, where that is permitted.
+    pub small_disk_mib: Option<u32>,
+    /// More of `server.properties`.
+    pub settings: &'static [&'static str],
 }
 
 /// A running cluster. Nodes are numbered from 1.
 pub struct Cluster {
     pub setup: Setup,
+    /// The namespaces it lives in, if it does.
+    pub net: Option<Net>,
+    /// The directory that can be filled, and the node that has it.
+    pub small_disk: Option<(i32, PathBuf)>,
+    options: Options,
     dir: PathBuf,
     nodes: BTreeMap<i32, Node>,
     zookeeper: Option<Node>,
+    _reaper: Reaper,
 }
 
 impl Cluster {
-    /// Starts all nodes and waits until each knows all the others.
+    /// Starts all nodes on loopback and waits until each knows all the others.
     pub fn start(setup: Setup) -> Self {
+        Self::start_with(setup, Options::default())
+    }
+
+    /// Starts all nodes and waits until each knows all the others.
+    pub fn start_with(setup: Setup, options: Options) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("facteur-kafka-{}-{unique}", std::process::id()));
         fs::create_dir_all(&dir).expect("a temporary directory");
-        let mut cluster = Self { setup, dir, nodes: BTreeMap::new(), zookeeper: None };
+        let reaper = Reaper::watch(&dir);
+        let net = Net::found().filter(|_| options.has_links && setup.nodes <= 3);
+        let nodes = BTreeMap::new();
+        let mut cluster =
+            Self { setup, net, small_disk: None, options, dir, nodes, zookeeper: None, _reaper: reaper };
+        cluster.small_disk = options.small_disk_mib.and_then(|size| cluster.mount_small_disk(size));
         let membership = cluster.membership();
-        for (id, (port, own)) in membership {
-            let node_dir = cluster.dir.join(format!("node-{id}"));
-            let mut arguments = node_arguments(setup, &node_dir, port);
-            arguments.extend(["--id".to_owned(), id.to_string()]);
+        for (id, (address, own)) in membership {
+            let mut arguments = cluster.arguments(id, address);
             arguments.extend(own);
-            let mut node = Node::new(port, arguments, cluster.dir.join(format!("node-{id}.log")));
+            let namespace = cluster.net.as_ref().map(|net| net.namespace(id));
+            let log = cluster.dir.join(format!("node-{id}.log"));
+            let mut node = Node::new(address, arguments, log, namespace);
             node.spawn();
             cluster.nodes.insert(id, node);
         }
         for node in cluster.nodes.values_mut() {
             node.await_listening();
         }
-        wait_until("every node to know the others", || {
-            cluster.nodes.values().all(|node| {
-                metadata_from(node.port, None).is_ok_and(|answer| answer.brokers.len() == cluster.nodes.len())
-            })
-        });
+        cluster.await_acquaintance();
         cluster
     }
 
-    /// What each node needs to find the others: its port and its own arguments, by id. Starts the ZooKeeper of a 2.x.
-    fn membership(&mut self) -> BTreeMap<i32, (u16, Vec<String>)> {
+    /// Waits until each node that runs knows all that run.
+    pub fn await_acquaintance(&self) {
+        let expected = self.running().count();
+        wait_until("every node to know the others", || {
+            self.running().all(|node| {
+                metadata_from(node.address, None).is_ok_and(|answer| answer.brokers.len() == expected)
+            })
+        });
+    }
+
+    /// What each node needs to find the others: its address and its own arguments, by id. Starts the ZooKeeper of a 2.x.
+    fn membership(&mut self) -> BTreeMap<i32, (SocketAddr, Vec<String>)> {
         let ids = 1..=i32::from(self.setup.nodes);
         if self.setup.version.starts_with("2.") {
-            let port = free_port();
-            let zookeeper_dir = self.dir.join("zookeeper");
-            let mut arguments = node_arguments(self.setup, &zookeeper_dir, port);
+            let address = loopback(free_port());
+            let mut arguments = node_arguments(self.setup, &self.dir.join("zookeeper"), address);
             arguments.extend(["--role".to_owned(), "zookeeper".to_owned()]);
-            let zookeeper = self.zookeeper.insert(Node::new(port, arguments, self.dir.join("zookeeper.log")));
+            let log = self.dir.join("zookeeper.log");
+            let zookeeper = self.zookeeper.insert(Node::new(address, arguments, log, None));
             zookeeper.spawn();
             zookeeper.await_listening();
-            let own = vec!["--zookeeper".to_owned(), format!("127.0.0.1:{port}")];
-            return ids.map(|id| (id, (free_port(), own.clone()))).collect();
+            let own = vec!["--zookeeper".to_owned(), address.to_string()];
+            return ids.map(|id| (id, (loopback(free_port()), own.clone()))).collect();
         }
-        let controllers: Vec<(i32, u16)> = ids.map(|id| (id, free_port())).collect();
+        let is_apart = self.net.is_some();
+        // In a namespace of its own every node has all ports.
+        let place = |id: i32, port: u16| {
+            if is_apart { SocketAddr::new(Net::host(id), port) } else { loopback(free_port()) }
+        };
+        let controllers: Vec<(i32, SocketAddr)> = ids.map(|id| (id, place(id, 9093))).collect();
         let voters: Vec<String> =
-            controllers.iter().map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
+            controllers.iter().map(|(id, controller)| format!("{id}@{controller}")).collect();
         controllers
             .iter()
             .map(|(id, controller)| {
-                let own = ["--voters", &voters.join(","), "--controller-port", &controller.to_string()];
-                (*id, (free_port(), own.map(str::to_owned).to_vec()))
+                let port = controller.port().to_string();
+                let own = ["--voters", &voters.join(","), "--controller-port", &port];
+                (*id, (place(*id, 9092), own.map(str::to_owned).to_vec()))
             })
             .collect()
     }
 
+    fn arguments(&self, id: i32, address: SocketAddr) -> Vec<String> {
+        let node_dir = self.node_dir(id);
+        let mut arguments = node_arguments(self.setup, &node_dir, address);
+        arguments.extend(["--id".to_owned(), id.to_string()]);
+        let mut settings: Vec<String> = self.options.settings.iter().map(|&text| text.to_owned()).collect();
+        if let Some((_, small)) = self.small_disk.as_ref().filter(|(owner, _)| *owner == id) {
+            let data = node_dir.join("data");
+            settings.push(format!("log.dirs={},{}", data.display(), small.display()));
+            settings.push(format!("metadata.log.dir={}", data.display()));
+        }
+        for setting in settings {
+            arguments.extend(["--set".to_owned(), setting]);
+        }
+        arguments
+    }
+
+    fn node_dir(&self, id: i32) -> PathBuf {
+        self.dir.join(format!("node-{id}"))
+    }
+
+    /// A log directory that can be full without harm to anybody else.
+    fn mount_small_disk(&self, mib: u32) -> Option<(i32, PathBuf)> {
+        let id = i32::from(self.setup.nodes);
+        let dir = self.node_dir(id).join("small");
+        fs::create_dir_all(&dir).expect("a directory to mount on");
+        let size = format!("size={mib}m");
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&dir).status();
+        // Kafka takes the mount point itself for the log directory only if nothing but its own is in there.
+        status.is_ok_and(|status| status.success()).then_some((id, dir))
+    }
+
     /// The addresses of all nodes, for `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
-        let addresses: Vec<String> =
-            self.nodes.values().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        let addresses: Vec<String> = self.nodes.values().map(|node| node.address.to_string()).collect();
         addresses.join(",")
     }
 
     /// Each node's port, by id.
     pub fn ports(&self) -> BTreeMap<i32, u16> {
-        self.nodes.iter().map(|(id, node)| (*id, node.port)).collect()
+        self.nodes.iter().map(|(id, node)| (*id, node.address.port())).collect()
+    }
+
+    /// Each node's address, by id.
+    pub fn addresses(&self) -> BTreeMap<i32, SocketAddr> {
+        self.nodes.iter().map(|(id, node)| (*id, node.address)).collect()
+    }
+
+    /// The ids of all nodes.
+    pub fn ids(&self) -> Vec<i32> {
+        self.nodes.keys().copied().collect()
     }
 
     /// The log segments of a partition on a node, in order.
     pub fn segments(&self, id: i32, topic: &str, partition: i32) -> Vec<PathBuf> {
-        let dir = self.dir.join(format!("node-{id}/data/{topic}-{partition}"));
-        let mut segments: Vec<PathBuf> = fs::read_dir(dir)
-            .map(|entries| entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect())
-            .unwrap_or_default();
+        let mut segments: Vec<PathBuf> = ["data", "small"]
+            .iter()
+            .filter_map(|dir| fs::read_dir(self.node_dir(id).join(format!("{dir}/{topic}-{partition}"))).ok())
+            .flatten()
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .collect();
         segments.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
         segments.sort();
         segments
@@ -159,65 +233,67 @@ impl Cluster {
         node.await_listening();
     }
 
-    fn node(&mut self, id: i32) -> &mut Node {
-        self.nodes.get_mut(&id).unwrap_or_else(|| panic!("no node {id}"))
+    /// Starts several nodes at once: a quorum needs the others to get up.
+    pub fn restart_all(&mut self, ids: &[i32]) {
+        for id in ids {
+            self.node(*id).spawn();
+        }
+        for id in ids {
+            self.node(*id).await_listening();
+        }
     }
 
-    /// Creates a topic with as many replicas as there are nodes (at most three) and waits until it is led everywhere.
-    pub fn create_topic(&self, topic: &str, partitions: i32, configs: &[(&'static str, &str)]) {
-        let replicas = i16::try_from(self.setup.nodes.min(3)).expect("at most three");
-        let configs = configs
-            .iter()
-            .map(|(name, value)| {
-                CreatableTopicConfig::default()
-                    .with_name(StrBytes::from_static_str(name))
-                    .with_value(Some(StrBytes::from_string((*value).to_owned())))
-            })
-            .collect();
-        let request = CreateTopicsRequest::default().with_timeout_ms(10_000).with_topics(vec![
-            CreatableTopic::default()
-                .with_name(topic_name(topic))
-                .with_num_partitions(partitions)
-                .with_replication_factor(replicas)
-                .with_configs(configs),
-        ]);
-        wait_until(&format!("topic {topic} to be created"), || {
-            let controller = self.metadata(None).map(|answer| answer.controller_id.0);
-            let Some(port) = controller.and_then(|id| self.nodes.get(&id)).map(|node| node.port) else {
-                return false;
-            };
-            let answer =
-                Connection::open(port).and_then(|mut link| link.call(&request, CREATE_TOPICS_VERSION));
-            // 36 is "exists already": an earlier try whose answer did not come.
-            answer.is_ok_and(|answer| answer.topics.iter().all(|topic| matches!(topic.error_code, 0 | 36)))
-        });
-        self.await_full_isr(topic, partitions);
+    /// Everything that a fault can have left behind is undone: frozen and dead nodes, cut links.
+    pub fn heal(&mut self) {
+        if let Some(net) = &self.net {
+            net.mend_all(i32::from(self.setup.nodes));
+        }
+        let mut dead = Vec::new();
+        for (id, node) in &mut self.nodes {
+            node.is_apart = false;
+            if node.is_frozen {
+                node.signal("CONT");
+                node.is_frozen = false;
+            }
+            if !node.is_running() {
+                dead.push(*id);
+            }
+        }
+        self.restart_all(&dead);
+    }
+
+    pub fn node(&mut self, id: i32) -> &mut Node {
+        self.nodes.get_mut(&id).unwrap_or_else(|| panic!("no node {id}"))
     }
 
     /// Waits until every replica of every partition is in sync and every node knows it.
     pub fn await_full_isr(&self, topic: &str, partitions: i32) {
-        let expected = usize::from(self.setup.nodes.min(3));
         wait_until(&format!("all replicas of {topic} to be in sync"), || {
             self.running().all(|node| {
-                let Ok(answer) = metadata_from(node.port, Some(topic)) else { return false };
+                let Ok(answer) = metadata_from(node.address, Some(topic)) else { return false };
                 answer.topics.iter().all(|found| {
                     found.error_code == 0
                         && i32::try_from(found.partitions.len()) == Ok(partitions)
                         && found.partitions.iter().all(|partition| {
                             partition.error_code == 0
                                 && partition.leader_id.0 > 0
-                                && partition.isr_nodes.len() == expected
+                                && partition.isr_nodes.len() == partition.replica_nodes.len()
                         })
                 })
             })
         });
     }
 
+    /// A partition as a node that runs tells it; `None` if nobody answers.
+    pub fn partition(&self, topic: &str, partition: i32) -> Option<MetadataResponsePartition> {
+        let answer = self.metadata(Some(topic))?;
+        let topic = answer.topics.into_iter().next()?;
+        topic.partitions.into_iter().find(|found| found.partition_index == partition)
+    }
+
     /// The node that leads a partition now, as a node that runs tells it; `None` if nobody does or nobody answers.
     pub fn leader(&self, topic: &str, partition: i32) -> Option<i32> {
-        let answer = self.metadata(Some(topic))?;
-        let found =
-            answer.topics.first()?.partitions.iter().find(|found| found.partition_index == partition)?;
+        let found = self.partition(topic, partition)?;
         (found.error_code == 0 && found.leader_id.0 > 0).then_some(found.leader_id.0)
     }
 
@@ -238,12 +314,13 @@ impl Cluster {
         self.await_other_leader(topic, partition, 0)
     }
 
-    fn running(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.values().filter(|node| node.process.is_some() && !node.is_frozen)
+    /// The nodes that can be asked.
+    pub fn running(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().filter(|node| node.is_sane())
     }
 
     fn metadata(&self, topic: Option<&str>) -> Option<MetadataResponse> {
-        self.running().find_map(|node| metadata_from(node.port, topic).ok())
+        self.running().find_map(|node| metadata_from(node.address, topic).ok())
     }
 }
 
@@ -256,83 +333,12 @@ impl Drop for Cluster {
             }
             node.end("KILL");
         }
+        if let Some((_, small)) = &self.small_disk {
+            drop(Command::new("umount").arg(small).status());
+        }
         // What cannot be removed is a few files in a temporary directory; the verdict of the test matters more.
         if fs::remove_dir_all(&self.dir).is_err() {
             println!("could not remove {}", self.dir.display());
-        }
-    }
-}
-
-impl Node {
-    fn new(port: u16, arguments: Vec<String>, log: PathBuf) -> Self {
-        Self { port, arguments, log, process: None, is_frozen: false }
-    }
-
-    fn spawn(&mut self) {
-        assert!(self.process.is_none(), "the node runs already");
-        let log = File::options().create(true).append(true).open(&self.log).expect("a log file");
-        let errors = log.try_clone().expect("a second handle of the log file");
-        let child = Command::new(script("kafka-node.sh"))
-            .args(&self.arguments)
-            .env("KAFKA_LOG_LEVEL", std::env::var("KAFKA_LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned()))
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(errors)
-            .spawn()
-            .expect("scripts/kafka-node.sh can be run");
-        self.process = Some(child);
-    }
-
-    fn await_listening(&mut self) {
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            let process = self.process.as_mut().expect("the node was spawned");
-            let ended = process.try_wait().expect("the child's state");
-            if ended.is_some() || begun.elapsed() > PATIENCE {
-                panic!(
-                    "the node on port {} does not listen: {ended:?} after {:?}",
-                    self.port,
-                    begun.elapsed()
-                );
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let process = self.process.as_ref().expect("the node runs");
-        let status = Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]).status();
-        assert!(status.expect("kill can be run").success(), "kill -{name} {} failed", process.id());
-    }
-
-    /// Ends the process and waits for it. Whoever ignores SIGTERM for half a minute is killed.
-    fn end(&mut self, signal: &str) {
-        if self.process.is_none() {
-            return;
-        }
-        if signal != "KILL" {
-            self.signal(signal);
-        }
-        let Some(mut process) = self.process.take() else { return };
-        let begun = Instant::now();
-        while signal != "KILL" && begun.elapsed() < Duration::from_secs(30) {
-            if matches!(process.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        // Both fail only if the process is gone already, which is what is wanted.
-        drop(process.kill());
-        drop(process.wait());
-        self.is_frozen = false;
-    }
-
-    fn print_log_tail(&self) {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        println!("--- the end of {}", self.log.display());
-        for line in lines.iter().skip(lines.len().saturating_sub(20)) {
-            println!("{}", line.chars().take(300).collect::<String>());
         }
     }
 }
@@ -354,9 +360,10 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn node_arguments(setup: Setup, dir: &Path, port: u16) -> Vec<String> {
+fn node_arguments(setup: Setup, dir: &Path, address: SocketAddr) -> Vec<String> {
+    let (port, host) = (address.port().to_string(), address.ip().to_string());
     let mut arguments: Vec<String> =
-        ["--version", setup.version, "--port", &port.to_string()].map(str::to_owned).to_vec();
+        ["--version", setup.version, "--host", &host, "--port", &port].map(str::to_owned).to_vec();
     arguments.extend([
         "--dir".to_owned(),
         dir.display().to_string(),
@@ -374,6 +381,10 @@ fn node_arguments(setup: Setup, dir: &Path, port: u16) -> Vec<String> {
     arguments
 }
 
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
 /// A port that is free now and stays so: below the range from which the system takes ports for outgoing connections,
 /// because a node that was killed must find its own again.
 pub fn free_port() -> u16 {
@@ -388,15 +399,16 @@ pub fn free_port() -> u16 {
     panic!("no free port between 20000 and 30000");
 }
 
-fn topic_name(topic: &str) -> TopicName {
+/// A topic's name, as requests want it.
+pub fn topic_name(topic: &str) -> TopicName {
     TopicName(StrBytes::from_string(topic.to_owned()))
 }
 
-fn metadata_from(port: u16, topic: Option<&str>) -> io::Result<MetadataResponse> {
+fn metadata_from(address: SocketAddr, topic: Option<&str>) -> io::Result<MetadataResponse> {
     let topics = topic
         .map(|topic| MetadataRequestTopic::default().with_name(Some(topic_name(topic))))
         .into_iter()
         .collect();
     let request = MetadataRequest::default().with_topics(Some(topics)).with_allow_auto_topic_creation(false);
-    Connection::open(port)?.call(&request, METADATA_VERSION)
+    Connection::open(address)?.call(&request, METADATA_VERSION)
 }

@@ -86,7 +86,7 @@ fn answers_lost_without_idempotence_repeat_records_on_4_4_0() {
     let topic = "answers-lost-plain";
     cluster.create_topic(topic, LANES, &[]);
     let relays: Vec<(i32, Relay)> =
-        cluster.ports().into_iter().map(|(id, port)| (id, Relay::start(port, None))).collect();
+        cluster.addresses().into_iter().map(|(id, address)| (id, Relay::start(address, None))).collect();
     let settings: Vec<_> = SETTINGS.iter().copied().chain([("enable.idempotence", "false")]).collect();
     let producer = producer(&cluster, &relays, &settings);
 
@@ -166,7 +166,7 @@ fn answers_lost(setup: Setup) {
     let topic = "answers-lost";
     cluster.create_topic(topic, LANES, &[]);
     let relays: Vec<(i32, Relay)> =
-        cluster.ports().into_iter().map(|(id, port)| (id, Relay::start(port, None))).collect();
+        cluster.addresses().into_iter().map(|(id, address)| (id, Relay::start(address, None))).collect();
     let producer = producer(&cluster, &relays, SETTINGS);
     let dropped = || relays.iter().map(|(_, relay)| relay.dropped()).sum::<u32>();
 
@@ -229,7 +229,7 @@ fn conclude(cluster: &Cluster, topic: &str, producer: &Producer, history: &Histo
 }
 
 /// Q6: the files of a replica hold what the leaders answered, batch by batch and byte by byte (the checksums say so).
-fn replica_agrees(cluster: &Cluster, id: i32, topic: &str, fetched: &Log) {
+pub fn replica_agrees(cluster: &Cluster, id: i32, topic: &str, fetched: &Log) {
     let mut replica = Log::default();
     for partition in 0..LANES {
         let read = Log::from_segments(partition, &cluster.segments(id, topic, partition));

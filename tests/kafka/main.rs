@@ -4,12 +4,13 @@
 //! kill, freeze and restart them under load, lose answers on the way, and then ask Kafka's own tools what is in the log.
 //!
 //! ```text
-//!   round_trips  keys  versions  faults  injector  what is shown (ignored by default: scripts/test-kafka.sh runs them)
-//!        │         │       │        │
-//!        └─────────┴───┬───┴────────┘
-//!   workload           │                       drives a producer, keeps the history of what was accepted and told
-//!   oracle             │                       pure: history + log -> lost, repeated, reordered … (tested in plain runs)
-//!   cluster  admin  relay  reader  consoles    nodes by process id, requests, the lossy wire, three ways to read back
+//!   round_trips  keys  versions  faults  injector  storm  rows   what is shown (ignored by default: scripts/test-kafka.sh runs them)
+//!        └─────────┴───────┴───┬────┴───────┴───────┘
+//!   workload                   │            drives a producer, keeps the history of what was accepted and told
+//!   oracle                     │            pure: history + log -> lost, repeated, reordered … (tested in plain runs)
+//!   nemesis  wire  net  relay  │            faults drawn from a seed; the injector, cut links and the lossy wire
+//!   cluster  node  admin  requests  shared  nodes by process id, what is asked of them, one cluster for many tests
+//!   reader  consoles                        three ways to read back
 //! ```
 //!
 //! Not here: what needs no Kafka; the embedded broker has tests of its own.
@@ -34,9 +35,16 @@ mod faults;
 mod injector;
 mod keys;
 mod labs;
+mod nemesis;
+mod net;
+mod node;
 mod oracle;
 mod reader;
 mod relay;
+mod requests;
 mod round_trips;
+mod shared;
+mod storm;
 mod versions;
+mod wire;
 mod workload;

@@ -1,4 +1,4 @@
-//! Our own reader: Fetch from offset 0 to the high watermark, or the bytes of log segments, into records and batches.
+//! Our own reader: Fetch from the beginning to the high watermark, or the bytes of log segments, into records and batches.
 //!
 //! **Why our own, beside Kafka's consumers.** It sees what they hide: producer ids, epochs, sequences and batch borders,
 //! and it reads each replica's files. The requests are `kafka-protocol`'s, the batches are unpacked by this crate's
@@ -13,15 +13,16 @@ use bytes::Bytes;
 use facteur::wire::compression::DecompressionLimits;
 use facteur::wire::record_batch_reader::{BatchView, RecordView, split_batches};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::{BrokerId, FetchRequest, ListOffsetsRequest};
 
 use crate::admin::Connection;
-use crate::cluster::{Cluster, wait_until};
+use crate::cluster::{Cluster, topic_name, wait_until};
 use crate::oracle::{Logged, RecordId};
 
 /// Spoken by 2.8 and 4.4 alike.
 const FETCH_VERSION: i16 = 11;
+const LIST_OFFSETS_VERSION: i16 = 3;
 const MAX_BYTES: i32 = 16 << 20;
 
 /// One record with its place.
@@ -68,7 +69,7 @@ impl Log {
     }
 
     fn fetch_partition(&mut self, cluster: &Cluster, topic: &str, partition: i32) {
-        let mut offset = 0;
+        let mut offset = earliest(cluster, topic, partition);
         let mut end = i64::MAX;
         while offset < end {
             let mut bytes = Bytes::new();
@@ -168,22 +169,37 @@ pub fn digest(key: Option<&[u8]>, value: Option<&[u8]>, timestamp_ms: i64) -> u3
     sum
 }
 
+/// Where the log begins: records may have been deleted.
+fn earliest(cluster: &Cluster, topic: &str, partition: i32) -> i64 {
+    let wanted = ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(-2);
+    let topics = vec![ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(vec![wanted])];
+    let request = ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(topics);
+    let mut found = 0;
+    wait_until(&format!("the beginning of {topic}-{partition}"), || {
+        let address = cluster.leader(topic, partition).and_then(|id| cluster.addresses().get(&id).copied());
+        let answer = address
+            .and_then(|address| Connection::open(address).ok()?.call(&request, LIST_OFFSETS_VERSION).ok());
+        let first = answer.and_then(|answer| answer.topics.into_iter().next()?.partitions.into_iter().next());
+        first.filter(|first| first.error_code == 0).inspect(|first| found = first.offset).is_some()
+    });
+    found
+}
+
 /// One Fetch to the partition's leader: the high watermark and what was found; `None` to try again.
 fn fetch_once(cluster: &Cluster, topic: &str, partition: i32, offset: i64) -> Option<(i64, Bytes)> {
-    let port = *cluster.ports().get(&cluster.leader(topic, partition)?)?;
+    let address = *cluster.addresses().get(&cluster.leader(topic, partition)?)?;
     let wanted = FetchPartition::default()
         .with_partition(partition)
         .with_fetch_offset(offset)
         .with_partition_max_bytes(MAX_BYTES);
-    let topic = TopicName(StrBytes::from_string(topic.to_owned()));
     let request = FetchRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_session_epoch(-1)
         .with_max_wait_ms(100)
         .with_min_bytes(1)
         .with_max_bytes(MAX_BYTES)
-        .with_topics(vec![FetchTopic::default().with_topic(topic).with_partitions(vec![wanted])]);
-    let answer = Connection::open(port).ok()?.call(&request, FETCH_VERSION).ok()?;
+        .with_topics(vec![FetchTopic::default().with_topic(topic_name(topic)).with_partitions(vec![wanted])]);
+    let answer = Connection::open(address).ok()?.call(&request, FETCH_VERSION).ok()?;
     let found = answer.responses.into_iter().next()?.partitions.into_iter().next()?;
     (answer.error_code == 0 && found.error_code == 0)
         .then(|| (found.high_watermark, found.records.unwrap_or_default()))

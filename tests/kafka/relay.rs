@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -41,7 +41,7 @@ pub struct Relay {
 
 impl Relay {
     /// Relays connections to `upstream`; `max_produce_version` caps what ApiVersions offers.
-    pub fn start(upstream: u16, max_produce_version: Option<i16>) -> Self {
+    pub fn start(upstream: SocketAddr, max_produce_version: Option<i16>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let shared = Arc::new(Shared { max_produce_version, ..Shared::default() });
@@ -77,14 +77,14 @@ impl Drop for Relay {
     }
 }
 
-fn accept(listener: &TcpListener, upstream: u16, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, upstream: SocketAddr, shared: &Arc<Shared>) {
     for client in listener.incoming() {
         if shared.is_stopping.load(Ordering::SeqCst) {
             return;
         }
         // A broker that is down refuses; the client sees its connection closed, as it would without a relay.
         let Ok(client) = client else { continue };
-        let Ok(broker) = TcpStream::connect(("127.0.0.1", upstream)) else { continue };
+        let Ok(broker) = TcpStream::connect(upstream) else { continue };
         drop((client.set_nodelay(true), broker.set_nodelay(true)));
         if let Err(error) = Link::spawn(client, broker, shared) {
             println!("relay: a connection could not be set up: {error}");
@@ -215,9 +215,9 @@ mod tests {
     use super::*;
 
     /// A broker that answers each frame with its correlation id, and tells how many it got.
-    fn echo() -> (u16, Arc<AtomicU32>) {
+    fn echo() -> (SocketAddr, Arc<AtomicU32>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let address = listener.local_addr().unwrap();
         let seen = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&seen);
         thread::spawn(move || {
@@ -229,7 +229,7 @@ mod tests {
                 }
             }
         });
-        (port, seen)
+        (address, seen)
     }
 
     /// A request without a body: key, version, correlation id.

@@ -30,8 +30,11 @@ fn each_version(setup: Setup, versions: std::ops::RangeInclusive<i16>) {
     for version in versions {
         let topic = format!("produce-{version}");
         cluster.create_topic(&topic, LANES, &[]);
-        let relays: Vec<(i32, Relay)> =
-            cluster.ports().into_iter().map(|(id, port)| (id, Relay::start(port, Some(version)))).collect();
+        let relays: Vec<(i32, Relay)> = cluster
+            .addresses()
+            .into_iter()
+            .map(|(id, address)| (id, Relay::start(address, Some(version))))
+            .collect();
         let producer = producer(&cluster, &relays, &[("compression.type", "lz4")]);
 
         let history = under(&producer, &topic, LOAD, |_| {});

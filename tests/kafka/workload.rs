@@ -4,6 +4,7 @@
 //! asking the partitioner. Each value begins with the record's id, so that the log can be read without a side channel.
 //! Neighbours: [`crate::oracle`] judges the history. Not here: faults; whoever calls [`under`] brings them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -41,11 +42,11 @@ pub struct History {
 
 /// A producer for the cluster: directly, or through `relays` (node id, relay).
 pub fn producer(cluster: &Cluster, relays: &[(i32, Relay)], settings: &[(&str, &str)]) -> Producer {
-    let ports = cluster.ports();
+    let addresses = cluster.addresses();
     let map: Vec<String> = relays
         .iter()
         .filter_map(|(id, relay)| {
-            ports.get(id).map(|port| format!("127.0.0.1:{port}=127.0.0.1:{}", relay.port))
+            addresses.get(id).map(|address| format!("{address}=127.0.0.1:{}", relay.port))
         })
         .collect();
     let bootstrap = if relays.is_empty() {
@@ -54,8 +55,15 @@ pub fn producer(cluster: &Cluster, relays: &[(i32, Relay)], settings: &[(&str, &
         relays.iter().map(|(_, relay)| format!("127.0.0.1:{}", relay.port)).collect::<Vec<_>>().join(",")
     };
     let map = map.join(",");
-    let own = [("bootstrap.servers", bootstrap.as_str()), ("facteur.address.map", map.as_str())];
-    let all = own.iter().chain(settings).map(|(name, value)| (*name, *value));
+    let own = [("facteur.address.map", map.as_str())];
+    let all: Vec<_> = own.iter().chain(settings).copied().collect();
+    producer_at(&bootstrap, &all)
+}
+
+/// A producer that begins at these addresses.
+pub fn producer_at(bootstrap: &str, settings: &[(&str, &str)]) -> Producer {
+    let own = [("bootstrap.servers", bootstrap)];
+    let all = own.iter().chain(settings).copied();
     Producer::from_properties(all).expect("these settings are valid")
 }
 
@@ -107,6 +115,39 @@ fn send_all(
         if !is_quiet {
             thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+/// Records sent by hand, lane by lane, and their history.
+#[derive(Default)]
+pub struct Stream {
+    next: BTreeMap<i32, u32>,
+    pending: Vec<(Sent, Option<Delivery>)>,
+}
+
+impl Stream {
+    /// Sends `count` records to a lane.
+    pub fn send(&mut self, producer: &Producer, topic: &str, lane: i32, count: u32) {
+        let next = self.next.entry(lane).or_default();
+        for _ in 0..count {
+            self.pending.push(send_one(producer, topic, (lane, *next), 0));
+            *next += 1;
+        }
+    }
+
+    /// How many records of a lane are acknowledged by now.
+    pub fn acknowledged(&self, lane: i32) -> usize {
+        let of_lane = self.pending.iter().filter(|(sent, _)| sent.lane == lane);
+        of_lane
+            .filter(|(_, delivery)| {
+                delivery.as_ref().is_some_and(|it| matches!(it.try_result(), Some(Ok(_))))
+            })
+            .count()
+    }
+
+    /// Waits for every outcome.
+    pub fn finish(self, producer: &Producer) -> History {
+        collect(producer, self.pending)
     }
 }
 
