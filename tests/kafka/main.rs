@@ -43,6 +43,7 @@ mod reader;
 mod relay;
 mod requests;
 mod round_trips;
+mod rows;
 mod shared;
 mod storm;
 mod versions;
