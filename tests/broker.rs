@@ -1,7 +1,8 @@
 //! The embedded broker as a stranger sees it: bytes on a socket in, bytes out.
 //!
-//! Nearly everything here goes through TCP; `broker/group_states.rs` does not. The table in `broker/conformance.rs` holds what real brokers answered; it also runs
-//! against a real Kafka when `FACTEUR_KAFKA_BOOTSTRAP` names one. Not here: the state machines' own tests, which stand
+//! Nearly everything here goes through TCP; `broker/group_states.rs` does not. What real brokers
+//! answer to batches stands in `tests/dedup/`; the groups' table also runs against a real Kafka when
+//! `FACTEUR_KAFKA_BOOTSTRAP` names one. Not here: the state machines' own tests, which stand
 //! beside them in `src/broker`.
 
 #![allow(

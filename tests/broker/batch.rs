@@ -26,6 +26,7 @@ pub struct Batch {
 pub type Pair = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// What is wrong with it.
+#[allow(dead_code, reason = "each test target that has this file tells other lies")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
     Nothing,

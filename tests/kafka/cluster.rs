@@ -412,3 +412,13 @@ fn metadata_from(address: SocketAddr, topic: Option<&str>) -> io::Result<Metadat
     let request = MetadataRequest::default().with_topics(Some(topics)).with_allow_auto_topic_creation(false);
     Connection::open(address)?.call(&request, METADATA_VERSION)
 }
+
+/// How many copies of a partition are in sync, as the node at `address` believes; 0 if it does not answer.
+pub fn in_sync(address: SocketAddr, topic: &str, partition: i32) -> usize {
+    let Ok(answer) = metadata_from(address, Some(topic)) else { return 0 };
+    let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+    partitions
+        .filter(|found| found.partition_index == partition && found.error_code == 0)
+        .map(|found| found.isr_nodes.len())
+        .sum()
+}

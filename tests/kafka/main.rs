@@ -13,11 +13,20 @@
 //!   reader  consoles                        three ways to read back
 //! ```
 //!
-//! Not here: what needs no Kafka; the embedded broker has tests of its own.
+//! `table` asks the rows of `tests/dedup` of five brokers. Not here: what needs no Kafka; the embedded broker has tests
+//! of its own.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
     reason = "a harness around real processes lives on the real clock"
+)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::wildcard_enum_match_arm,
+    dead_code,
+    reason = "the model cluster of the simulation is one of the brokers of the deduplication table"
 )]
 #![allow(
     clippy::unwrap_used,
@@ -29,8 +38,12 @@
 )]
 
 mod admin;
+#[path = "../broker/batch.rs"]
+mod batch;
 mod cluster;
 mod consoles;
+#[path = "../dedup/mod.rs"]
+mod dedup;
 mod faults;
 mod injector;
 mod keys;
@@ -45,7 +58,10 @@ mod requests;
 mod round_trips;
 mod rows;
 mod shared;
+#[path = "../dedup/simulation.rs"]
+mod simulation;
 mod storm;
+mod table;
 mod versions;
 mod wire;
 mod workload;

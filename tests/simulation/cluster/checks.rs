@@ -148,7 +148,9 @@ impl Checks {
                 && i64::from(head.base_sequence) < i64::from(stamp.base) + i64::from(stamp.count)
         };
         // Most batches are the next of their identity.
-        let is_next = stamps.last().is_none_or(|last| last.base + (last.count - 1) < head.base_sequence);
+        let is_next = stamps
+            .last()
+            .is_none_or(|last| i64::from(last.base) + i64::from(last.count) <= i64::from(head.base_sequence));
         let seen = if is_next { None } else { stamps.iter().rposition(overlaps) };
         let at = match seen {
             Some(at) => {
