@@ -20,7 +20,7 @@ use bytes::Bytes;
 use super::replica::Entry;
 use super::serving::{Conn, Request};
 use super::state::Part;
-use super::wire::{BatchHead, for_each_value};
+use super::wire::{BatchHead, ProduceRequest, for_each_value};
 
 /// The brokers remember so many batches.
 const WINDOW: usize = 5;
@@ -98,10 +98,10 @@ impl Checks {
         self.identities.len() - 1
     }
 
-    /// A request has arrived whole; `places` are the partitions that it means, in its order.
-    pub fn arrived(&mut self, conn: &Conn, request: &Request, places: &[Option<usize>], parts: &[Part]) {
+    /// A request has arrived whole.
+    pub fn arrived(&mut self, conn: &Conn, request: &Request, parts: &[Part]) {
         let Some(produce) = &request.produce else { return };
-        for (item, place) in produce.items.iter().zip(places) {
+        for (item, place) in produce.items.iter().zip(&request.places) {
             let (Some(head), Some(part)) = (item.head, *place) else { continue };
             if head.magic != 2 || head.producer_id < 0 || head.size != item.records.len() {
                 continue;
@@ -116,10 +116,9 @@ impl Checks {
         if conn.opened.contains(&(part, head.producer_id, head.epoch)) {
             return;
         }
-        let index = parts[part].index;
-        let is_open = |request: &super::wire::ProduceRequest| {
-            request.items.iter().any(|item| {
-                item.partition == index
+        let is_open = |(request, places): (&ProduceRequest, &Vec<Option<usize>>)| {
+            request.items.iter().zip(places).any(|(item, place)| {
+                *place == Some(part)
                     && item.head.is_some_and(|open| {
                         open.producer_id == head.producer_id
                             && open.epoch == head.epoch
@@ -127,9 +126,11 @@ impl Checks {
                     })
             })
         };
-        let pending = conn.pending.as_ref().map(|pending| &pending.request);
-        let queued = conn.queue.iter().filter_map(|request| request.produce.as_ref());
-        if pending.into_iter().chain(queued).any(is_open) {
+        let pending = conn.pending.iter().map(|pending| (&pending.request, &pending.places));
+        let queued =
+            conn.queue.iter().filter_map(|request| Some((request.produce.as_ref()?, &request.places)));
+        if pending.chain(queued).any(is_open) {
+            let index = parts[part].index;
             let text = format!(
                 "K5: partition {index}: sequence {} of {}/{} came while another batch was open, before any success",
                 head.base_sequence, head.producer_id, head.epoch

@@ -196,13 +196,13 @@ impl Cluster {
         if self.conns[conn].is_dead {
             return;
         }
-        let Some(request) = Request::read(frame) else {
+        let Some(mut request) = Request::read(frame) else {
             self.close(conn, turn);
             self.settle(turn);
             return;
         };
-        let places = self.places_of(&request);
-        self.checks.arrived(&self.conns[conn], &request, &places, &self.parts);
+        request.places = self.places_of(&request);
+        self.checks.arrived(&self.conns[conn], &request, &self.parts);
         self.conns[conn].queue.push_back(request);
         self.settle(turn);
     }

@@ -23,6 +23,8 @@ pub struct Request {
     pub header: Header,
     pub frame: Bytes,
     pub produce: Option<ProduceRequest>,
+    /// The partitions that it meant when it came, in its order, whether or not its broker knows them.
+    pub places: Vec<Option<usize>>,
 }
 
 /// A connection, as its broker sees it.
@@ -56,6 +58,7 @@ impl Conn {
 pub struct Pending {
     pub header: Header,
     pub request: ProduceRequest,
+    pub places: Vec<Option<usize>>,
     pub answers: Vec<PartAnswer>,
     deadline: Instant,
 }
@@ -68,7 +71,7 @@ impl Request {
         } else {
             None
         };
-        Some(Self { header, frame: frame.clone(), produce })
+        Some(Self { header, frame: frame.clone(), produce, places: Vec::new() })
     }
 }
 
@@ -118,7 +121,7 @@ impl Cluster {
         let answer = match header.api {
             wire::PRODUCE if (3..=self.nodes[node].produce_max).contains(&header.version) => {
                 if let Some(produce) = request.produce {
-                    self.serve_produce(conn, header, produce, turn);
+                    self.serve_produce(conn, header, (produce, request.places), turn);
                 }
                 return;
             }
@@ -135,7 +138,13 @@ impl Cluster {
         }
     }
 
-    fn serve_produce(&mut self, conn: usize, header: Header, request: ProduceRequest, turn: &mut Turn<'_>) {
+    fn serve_produce(
+        &mut self,
+        conn: usize,
+        header: Header,
+        (request, places): (ProduceRequest, Vec<Option<usize>>),
+        turn: &mut Turn<'_>,
+    ) {
         let node = self.conns[conn].node;
         let all = Self::refusal_of_all(&request);
         let mut answers = Vec::with_capacity(request.items.len());
@@ -150,7 +159,7 @@ impl Cluster {
         if answers.iter().any(|answer| answer.wait.is_some()) {
             self.set_timer(deadline, Timer::Look);
         }
-        self.conns[conn].pending = Some(Pending { header, request, answers, deadline });
+        self.conns[conn].pending = Some(Pending { header, request, places, answers, deadline });
         self.finish_waits(conn, turn);
     }
 
@@ -213,10 +222,9 @@ impl Cluster {
 
     /// Somebody may hear this: the checks count from it.
     fn note_answered(&mut self, conn: usize, pending: &Pending) {
-        let version = pending.header.version;
-        for (item, answer) in pending.request.items.iter().zip(&pending.answers) {
-            let asked = &pending.request.topics[item.topic];
-            let Some(part) = self.place_of(asked, version, item.partition) else { continue };
+        let items = pending.request.items.iter().zip(&pending.answers);
+        for ((item, answer), place) in items.zip(&pending.places) {
+            let Some(part) = *place else { continue };
             let Some(head) = item.head.filter(|head| head.magic == 2 && head.producer_id >= 0) else {
                 continue;
             };

@@ -140,3 +140,16 @@ fn what_a_gone_client_left_behind_may_land() {
         assert!(stage.effects.is_empty(), "nobody listens");
     }
 }
+
+// Two topics have a partition 0 each: their gates are two. Fails if one is taken for the other (it was).
+#[test]
+fn partitions_of_two_topics_are_two_lanes() {
+    let mut stage = Stage::of(&ClusterPlan::default().topic("t", 1).topic("u", 1));
+    stage.send(1, 1, Batch::of(0, 5));
+    stage.send_to("u", 1, 1, Batch::of(0, 4));
+    stage.send_to("u", 1, 1, Batch::of(0, 4));
+    assert_eq!(stage.found(), Vec::<&str>::new());
+
+    stage.send_to("u", 1, 1, Batch::of(4, 4));
+    assert_eq!(stage.found(), ["Q11"]);
+}

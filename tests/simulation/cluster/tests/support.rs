@@ -114,14 +114,14 @@ impl Stage {
         }
     }
 
-    /// Sends bytes for partition 0 of `t` and does not wait. Answers the correlation id.
-    pub fn send_bytes(&mut self, node: i32, connection: u64, bytes: &[u8]) -> i32 {
+    /// Sends bytes for partition 0 of a topic and does not wait. Answers the correlation id.
+    pub fn send_bytes(&mut self, topic: &str, (node, connection): (i32, u64), bytes: &[u8]) -> i32 {
         self.correlation_id += 1;
         let header = bytes.first_chunk::<BATCH_HEADER_BYTES>();
         let body = bytes.get(BATCH_HEADER_BYTES..).map(Bytes::copy_from_slice);
         let Some((header, body)) = header.zip(body) else { panic!("less than a header") };
         let batch = PartitionBatch { partition: 0, header: *header, body: vec![body] };
-        let topic = TopicBatches { topic: "t", topic_id: TopicId::ZERO, partitions: vec![batch] };
+        let topic = TopicBatches { topic, topic_id: TopicId::ZERO, partitions: vec![batch] };
         let request = ProduceRequest {
             version: self.version,
             correlation_id: self.correlation_id,
@@ -140,7 +140,11 @@ impl Stage {
     }
 
     pub fn send(&mut self, node: i32, connection: u64, batch: Batch) -> i32 {
-        self.send_bytes(node, connection, &batch.bytes())
+        self.send_bytes("t", (node, connection), &batch.bytes())
+    }
+
+    pub fn send_to(&mut self, topic: &str, node: i32, connection: u64, batch: Batch) -> i32 {
+        self.send_bytes(topic, (node, connection), &batch.bytes())
     }
 
     /// The answer to a request, if it has come.
