@@ -140,8 +140,7 @@ fn followers_copy() -> Outcome {
     model.pass(2_000);
     let mut outcome = judged(&answers, model.log_end(), "0@0 · 0@5 · 0@10 | 15");
     let contents = model.cluster.contents();
-    let is_copied =
-        contents[0].replicas.iter().all(|copy| copy.len() == 15) && contents[0].replicas.len() == 2;
+    let is_copied = contents[0].found.len() == 15 && contents[0].equal_copies == 2;
     if leader == 1 || !is_copied {
         outcome.wrong = Some("another leader, and two copies of all 15 records".to_owned());
     }

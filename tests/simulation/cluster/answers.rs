@@ -234,7 +234,8 @@ impl Cluster {
     fn write_endpoints(&self, answer: &mut Answer, version: i16, answers: &[PartAnswer]) {
         let mut named: Vec<i32> = Vec::new();
         if version >= 10 {
-            named.extend(answers.iter().filter_map(|answer| answer.hint).map(|(leader, _)| leader));
+            let leaders = answers.iter().filter_map(|answer| answer.hint).map(|(leader, _)| leader);
+            named.extend(leaders.filter(|leader| self.endpoint_host(*leader).is_some()));
         }
         named.sort_unstable();
         named.dedup();
@@ -246,7 +247,7 @@ impl Cluster {
         field.length(named.len());
         for node in named {
             field.i32(node);
-            field.string(self.endpoint_host(node).as_bytes());
+            field.string(self.endpoint_host(node).unwrap_or_default().as_bytes());
             field.i32(9092);
             field.null_string();
             field.tags();
@@ -267,7 +268,12 @@ fn write_answer(answer: &mut Answer, version: i16, index: i32, part: &PartAnswer
         answer.i64(part.log_start);
     }
     if version >= 8 {
-        answer.length(0);
+        answer.length(usize::from(part.culprit.is_some()));
+        if let Some(index) = part.culprit {
+            answer.i32(index);
+            answer.null_string();
+            answer.tags();
+        }
         answer.null_string();
     }
     match part.hint.filter(|_| version >= 10) {

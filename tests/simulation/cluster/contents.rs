@@ -26,7 +26,7 @@ pub struct Found {
     pub record: Bytes,
 }
 
-/// One partition: its leader's log, and each in-sync copy's ids below the high watermark.
+/// One partition: its leader's log, and what in-sync copies have otherwise below the high watermark.
 #[derive(Debug, Clone)]
 pub struct Contents {
     pub topic: Arc<str>,
@@ -35,7 +35,20 @@ pub struct Contents {
     pub life: u16,
     pub log_start: i64,
     pub found: Vec<Found>,
+    /// How many in-sync copies have the very batches of `found` below the high watermark.
+    pub equal_copies: usize,
+    /// The ids of those that have others.
     pub replicas: Vec<Vec<(i64, Option<usize>)>>,
+}
+
+/// Whether both logs hold the same batches below an offset. Copies share their bytes, so it is enough to see where they
+/// lie.
+fn is_same_below(log: &Replica, copy: &Replica, upto: i64) -> bool {
+    let below = |entry: &&Entry| entry.end <= upto;
+    let ours = log.entries.iter().filter(below);
+    let theirs = copy.entries.iter().filter(below);
+    let key = |entry: &Entry| (entry.base, entry.bytes.as_ptr(), entry.bytes.len());
+    log.log_start == copy.log_start && ours.map(key).eq(theirs.map(key))
 }
 
 /// A batch's records, unpacked, and how many they are; the time of the first.
@@ -84,23 +97,26 @@ impl Cluster {
             let id = record.value.and_then(record_id);
             found.push(Found { offset, id, timestamp_ms, record: body.slice_ref(record.whole) });
         });
-        let others = part.assigned.iter().filter(|node| part.state.has_in_sync(**node) && **node != leader);
-        let replicas = others
-            .map(|node| {
-                let mut ids = Vec::new();
-                let upto = log.high_watermark.min(part.replicas[*node].end());
-                read(&part.replicas[*node], upto, |offset, _, _, record| {
-                    ids.push((offset, record.value.and_then(record_id)));
-                });
-                ids
-            })
-            .collect();
+        let in_sync = part.assigned.iter().filter(|node| part.state.has_in_sync(**node) && **node != leader);
+        let (mut equal_copies, mut replicas) = (0, Vec::new());
+        for node in in_sync {
+            let copy = &part.replicas[*node];
+            let upto = log.high_watermark.min(copy.end());
+            if is_same_below(log, copy, upto) {
+                equal_copies += 1;
+                continue;
+            }
+            let mut ids = Vec::new();
+            read(copy, upto, |offset, _, _, record| ids.push((offset, record.value.and_then(record_id))));
+            replicas.push(ids);
+        }
         Contents {
             topic: Arc::clone(&self.topics[part.topic].name),
             partition: part.index,
             life: part.life,
             log_start: log.log_start,
             found,
+            equal_copies,
             replicas,
         }
     }

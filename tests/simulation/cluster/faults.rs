@@ -79,6 +79,10 @@ pub enum ClusterFault {
         code: i16,
         times: u32,
     },
+    /// Not processed: 87, and one record of the batch is named as the culprit (B29).
+    InvalidRecord {
+        times: u32,
+    },
     /// Processed, and whatever it was, success is answered with `code`.
     Lie {
         code: i16,
@@ -167,6 +171,7 @@ impl ClusterFault {
             Self::ShrinkIsr { .. } => "shrink-isr",
             Self::UncleanElection { .. } => "unclean-election",
             Self::Refuse { .. } => "refuse",
+            Self::InvalidRecord { .. } => "invalid-record",
             Self::Lie { .. } => "lie",
             Self::Swallow { .. } => "swallow",
             Self::StaleMetadata { .. } => "stale-metadata",
@@ -203,6 +208,7 @@ struct Refusal {
 pub struct Armed {
     refusals: Vec<Refusal>,
     lie: (i16, u32),
+    culprits: u32,
     swallow: u32,
     throttle: (u32, u32),
     init_refusal: (i16, u32),
@@ -248,6 +254,10 @@ impl Armed {
                 *answer = PartAnswer::error(self.lie.0);
             }
         }
+    }
+
+    pub fn take_culprit(&mut self) -> bool {
+        count_down(&mut self.culprits)
     }
 
     pub fn take_swallow(&mut self) -> bool {
@@ -311,6 +321,7 @@ impl Cluster {
             ClusterFault::TopicRecreated { topic } => self.recreate(topic, turn),
             ClusterFault::PartitionsAdded { topic } => self.add_partition(topic, turn),
             ClusterFault::Refuse { .. }
+            | ClusterFault::InvalidRecord { .. }
             | ClusterFault::Lie { .. }
             | ClusterFault::Swallow { .. }
             | ClusterFault::BrokenMetadata { .. }
@@ -329,6 +340,7 @@ impl Cluster {
                 let node = (node > 0).then(|| node as usize - 1);
                 armed.refusals.push(Refusal { node, topic, code, times });
             }
+            ClusterFault::InvalidRecord { times } => armed.culprits = times,
             ClusterFault::Lie { code, times } => armed.lie = (code, times),
             ClusterFault::Swallow { times } => armed.swallow = times,
             ClusterFault::BrokenMetadata { kind, times } => armed.metadata = Some((kind, times)),

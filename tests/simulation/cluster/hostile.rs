@@ -96,13 +96,12 @@ impl Cluster {
         Some((other as i32 + 1, game.epoch))
     }
 
-    /// Where a hint says that a node is.
-    pub(super) fn endpoint_host(&self, node: i32) -> String {
-        if node == STRANGER && self.armed.stranger_has_address {
-            "elsewhere".to_owned()
-        } else {
-            self.host(node)
+    /// Where a hint says that a node is, if it says so.
+    pub(super) fn endpoint_host(&self, node: i32) -> Option<&str> {
+        if node == STRANGER {
+            return self.armed.stranger_has_address.then_some("elsewhere");
         }
+        self.index(node).map(|_| self.host(node))
     }
 
     /// Makes successes tell other offsets.

@@ -134,7 +134,7 @@ impl Cluster {
     #[must_use]
     pub fn new(plan: &ClusterPlan) -> Self {
         let brokers = usize::try_from(plan.brokers).unwrap_or(1).clamp(1, MAX_BROKERS);
-        let node = || Node {
+        let node = |place: usize| Node {
             is_up: true,
             is_paused: false,
             is_fenced: false,
@@ -148,11 +148,12 @@ impl Cluster {
             produce_max: plan.produce_max,
             metadata_max: plan.metadata_max,
             life: 0,
+            host: format!("b{}", place + 1),
             address: 0,
         };
         let mut cluster = Self {
             plan: plan.clone(),
-            nodes: (0..brokers).map(|_| node()).collect(),
+            nodes: (0..brokers).map(node).collect(),
             topics: Vec::new(),
             parts: Vec::new(),
             conns: Vec::new(),
@@ -277,9 +278,8 @@ impl Cluster {
 
     /// Where the cluster says that a broker is; another name after [`ClusterFault::MoveAddress`].
     #[must_use]
-    pub fn host(&self, node: i32) -> String {
-        let address = self.index(node).map_or(0, |node| self.nodes[node].address);
-        if address == 0 { format!("b{node}") } else { format!("b{node}-{address}") }
+    pub fn host(&self, node: i32) -> &str {
+        self.index(node).map_or("nowhere", |node| &self.nodes[node].host)
     }
 
     /// Who is at an address now. A bootstrap address is always somebody's.

@@ -50,7 +50,9 @@ impl Cluster {
                         self.will_be_missed(node, turn);
                     }
                     ClusterFault::MoveAddress { .. } => {
-                        self.nodes[node].address += 1;
+                        let moved = &mut self.nodes[node];
+                        moved.address += 1;
+                        moved.host = format!("b{}-{}", node + 1, moved.address);
                         self.drop_connections(node, turn);
                     }
                     ClusterFault::Upgrade { produce_max, metadata_max, .. } => {

@@ -29,6 +29,8 @@ pub struct PartAnswer {
     pub base_offset: i64,
     pub append_time_ms: i64,
     pub log_start: i64,
+    /// The record at fault (KIP-467).
+    pub culprit: Option<i32>,
     /// Leader and epoch of the hint.
     pub hint: Option<(i32, i32)>,
     /// What it waits for.
@@ -45,7 +47,15 @@ pub struct Wait {
 
 impl PartAnswer {
     pub const fn error(code: i16) -> Self {
-        Self { code, base_offset: -1, append_time_ms: -1, log_start: -1, hint: None, wait: None }
+        Self {
+            code,
+            base_offset: -1,
+            append_time_ms: -1,
+            log_start: -1,
+            culprit: None,
+            hint: None,
+            wait: None,
+        }
     }
 
     pub const fn refused(code: ErrorCode) -> Self {
@@ -89,6 +99,10 @@ impl Cluster {
             Ok(head) => head,
             Err(code) => return PartAnswer::error(code),
         };
+        if self.armed.take_culprit() {
+            let culprit = turn.tape.below(u64::from(head.count.unsigned_abs())) as i32;
+            return PartAnswer { culprit: Some(culprit), ..PartAnswer::error(87) };
+        }
         if self.nodes[node].disk_full_until > turn.now {
             return PartAnswer::error(56);
         }

@@ -97,6 +97,8 @@ pub struct Node {
     pub metadata_max: i16,
     /// Counts its lives.
     pub life: u32,
+    /// Where it says that it is.
+    pub host: String,
     /// Counts its addresses.
     pub address: u32,
 }

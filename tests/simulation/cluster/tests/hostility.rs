@@ -35,6 +35,62 @@ fn a_refusal_waits_for_its_node_and_topic() {
     assert_eq!(stage.produce(1, 1, Batch::of(0, 5)), (0, 0));
 }
 
+// B29: one record is named, and nothing is appended. Fails if the index is none of the batch's, or the batch is there.
+#[test]
+fn a_culprit_is_named() {
+    let mut stage = Stage::new();
+    stage.fault(&ClusterFault::InvalidRecord { times: 1 });
+    let id = stage.send(1, 1, Batch::of(0, 5));
+    let answer = stage.answer(id).expect("an answer");
+    assert_eq!((answer.error.0, answer.record_errors), (87, vec![(0, None)]));
+
+    assert_eq!(stage.produce(1, 1, Batch::of(0, 5)), (0, 0));
+}
+
+// B41, Tansu's manner: an epoch that the cluster has not given is refused, also by a broker that was killed since. Fails
+// if a restart forgets what was given.
+#[test]
+fn an_epoch_that_was_not_given_is_refused() {
+    let personality = facteur::broker::Personality::NoLocalEpochBump;
+    let mut stage = Stage::of(&ClusterPlan { personality, ..ClusterPlan::default() }.topic("t", 1));
+    assert_eq!(stage.init_producer_id(2), (4000, 0));
+    let batch = Batch { producer_id: 4000, ..Batch::of(0, 5) };
+    assert_eq!(stage.produce(1, 1, batch), (0, 0));
+    assert_eq!(stage.produce(1, 1, batch.epoch(1).id(10)), (47, -1));
+    stage.fault(&ClusterFault::Kill { node: 1 });
+    stage.fault(&ClusterFault::Restart { node: 1 });
+    stage.pass(10_000);
+    let leader = stage.cluster.leader(P).expect("a leader");
+
+    assert_eq!(stage.produce(leader, 5, batch.epoch(1).id(20)), (47, -1));
+    assert_eq!(stage.produce(leader, 5, batch), (0, 0), "and the retry is known");
+}
+
+// kfake's manner: a bump in one partition fences the others. Fails if partitions are apart.
+#[test]
+fn one_personality_keeps_epochs_by_id() {
+    let personality = facteur::broker::Personality::EpochGlobalPerId;
+    let mut stage = Stage::of(
+        &ClusterPlan { personality, brokers: 1, min_isr: 1, ..ClusterPlan::default() }
+            .topic("t", 1)
+            .topic("u", 1),
+    );
+    assert_eq!(stage.produce(1, 1, Batch::of(0, 5)), (0, 0));
+    stage.send_to("u", 1, 2, Batch::of(0, 5).epoch(1).id(10));
+
+    assert_eq!(stage.produce(1, 1, Batch::of(5, 5)), (47, -1));
+}
+
+// B33-B35: InitProducerId is refused so often, then given. Fails if an id is given twice.
+#[test]
+fn producer_ids_can_be_refused() {
+    let mut stage = Stage::new();
+    stage.fault(&ClusterFault::InitRefused { code: 15, times: 1 });
+    assert_eq!(stage.init_producer_id(1), (-1, -1));
+    assert_eq!(stage.init_producer_id(1), (4000, 0));
+    assert_eq!(stage.init_producer_id(3), (4001, 0));
+}
+
 // Swallowed: appended, and the connection is mute for ever; another one is not. Fails if it is answered.
 #[test]
 fn a_swallowed_answer_never_comes() {
