@@ -5,4 +5,5 @@
 mod checks;
 mod hostility;
 mod scenarios;
+mod soak;
 mod support;
