@@ -306,3 +306,27 @@ fn b2_a_second_answer_to_a_finished_batch_is_a_protocol_error_and_changes_nothin
     world.ok(&request, 4);
     world.assert_acknowledged(next, Some(4));
 }
+
+// C35: a payload that no codec makes smaller. It goes out as it is, so that the broker has nothing to inflate, and the memory
+// held for it is what it takes. Fails if a batch grows by its compression, or if the account does not come out even.
+#[test]
+fn c35_a_payload_that_does_not_shrink_goes_out_uncompressed() {
+    for codec in ["gzip", "snappy", "lz4", "zstd"] {
+        let mut world = World::with(&[("compression.type", codec), ("batch.size", "16384")], 1, &[1]);
+        let mut brokers = super::brokers::Brokers::default();
+        // Too short to shrink; then one that shrinks well.
+        for (value, is_smaller) in [("x", false), (&*"y".repeat(3_000), true)] {
+            let record = world.send(0, value);
+            let held = world.reserved_bytes();
+            let request = world.request();
+            let is_compressed = request.batch().view.codec().expect("a codec")
+                != facteur::wire::compression::codec_of(Compression::None);
+            assert_eq!(is_compressed, is_smaller, "{codec}: {} bytes", value.len());
+            assert!(request.batch().bytes.len() <= 61 + value.len() + 20, "{codec}");
+            assert!(held >= request.batch().bytes.len() - 61, "{codec}: {held} bytes are held");
+            brokers.serve(&mut world, &request);
+            world.acknowledged(record);
+        }
+        world.assert_at_rest();
+    }
+}

@@ -304,3 +304,27 @@ fn s12_duplicate_sequence_is_a_success_without_offset() {
     world.assert_acknowledged(next, Some(4));
     world.assert_at_rest();
 }
+
+// B41: a broker that accepts no epoch but those that it has given out: the bump after a refusal is answered 47 or 90. Fails
+// if the lane bumps again and again inside the id, or if the clean batch is given up.
+#[test]
+fn b41_a_broker_that_refuses_the_bump_leads_to_a_new_id() {
+    for code in [47, 90] {
+        let mut world = World::new();
+        world.open_gate(0);
+        let refused = world.send(0, "refused");
+        let request = world.request();
+        world.code(&request, 44);
+        world.assert_rejected_with(refused, 44);
+        let next = world.send(0, "next");
+        let bumped = world.request();
+        assert_eq!((bumped.batch().view.producer_id, bumped.stamp()), (1000, (1, 0)));
+        world.code(&bumped, code);
+        world.advance(1_000);
+        let request = world.request();
+        assert_eq!((request.batch().view.producer_id, request.stamp()), (1001, (0, 0)), "code {code}");
+        world.ok(&request, 1);
+        world.assert_acknowledged(next, Some(1));
+        world.assert_at_rest();
+    }
+}

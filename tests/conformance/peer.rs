@@ -272,6 +272,8 @@ pub struct PeerCluster {
     pub tells_versions_range: bool,
     pub metadata_error: i16,
     pub has_no_brokers: bool,
+    /// Before 0.11 there was none.
+    pub knows_init_producer_id: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -302,7 +304,8 @@ impl PeerCluster {
         .map(|(key, min, max)| {
             ApiVersion::default().with_api_key(key).with_min_version(min).with_max_version(max)
         });
-        let body = ApiVersionsResponse::default().with_api_keys(keys.to_vec());
+        let told = if self.knows_init_producer_id { keys.len() } else { keys.len() - 1 };
+        let body = ApiVersionsResponse::default().with_api_keys(keys[..told].to_vec());
         frame(request.correlation_id, request.version, &body)
     }
 

@@ -83,3 +83,18 @@ fn b32_a_topic_without_authorization_heals_when_the_acl_is_repaired() {
     assert_eq!(brokers.values(0), ["gate", "after"]);
     world.assert_at_rest();
 }
+
+// B48: a broker from before InitProducerId. Fails if the record waits for its deadline without a word, or goes out without an
+// identity: idempotence would be off in silence.
+#[test]
+fn b48_a_broker_too_old_for_idempotence_is_named_at_the_first_record() {
+    let mut world = World::cold(&[], 1, &[1]);
+    world.cluster.knows_init_producer_id = false;
+    world.want_topic("t");
+    world.advance(1);
+    let record = world.send(0, "a");
+    world.advance(3_000);
+    assert_eq!(world.count(PRODUCE), 0);
+    let text = world.rejected(record).to_string();
+    assert!(text.contains("InitProducerId") && text.contains("0.11"), "{text}");
+}

@@ -123,6 +123,7 @@ impl World {
                 tells_versions_range: true,
                 metadata_error: 0,
                 has_no_brokers: false,
+                knows_init_producer_id: true,
             },
             requests: VecDeque::new(),
             wanting_no_answer: VecDeque::new(),

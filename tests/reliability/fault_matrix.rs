@@ -57,6 +57,51 @@ const ROWS: [(&str, u8, &str, bool); 161] = [
 /// The one P0 row that waits: there is no TLS yet.
 const WAITS: &str = "N35";
 
+/// P0 rows whose test is not in their first venue, and why.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("N17", "the pieces come from the injector, over real sockets"),
+    ("C04", "the engine knows no futures: only a handle can drop one"),
+    ("C05", "shown with the embedded broker, and every interleaving of the drop by loom"),
+    ("C06", "shown with the embedded broker: the outcome must be the log's"),
+    ("C08", "a runtime that is shut down has no paused time to go on in"),
+    ("C09", "shown with the embedded broker: what follows the panic must arrive"),
+    ("C10", "shown with the embedded broker: callbacks run on a thread of their own"),
+];
+
+/// Where a test runs, by its file.
+fn venue(path: &str, name: &str) -> &'static str {
+    let is_in = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
+    if name.starts_with("c02_") {
+        // There is no broker in it.
+        "UNI"
+    } else if is_in(&[
+        "tests/conformance/handle",
+        "tests/conformance/regressions_handle",
+        "tests/integration",
+        "tests/broker",
+    ]) {
+        "EMB"
+    } else if is_in(&["tests/conformance", "tests/simulation", "tests/small_worlds", "tests/hostile"]) {
+        "SIM"
+    } else if is_in(&["tests/chaos"]) {
+        "TOX"
+    } else if is_in(&["tests/kafka"]) {
+        "KAF"
+    } else if is_in(&["tests/lab"]) {
+        "HTTP"
+    } else if is_in(&["src/producer/models"]) {
+        "LOOM"
+    } else if is_in(&["src/producer/false_network"]) {
+        "MEM"
+    } else if is_in(&["fuzz"]) {
+        "FUZ"
+    } else if is_in(&["tests/wire_properties"]) {
+        "PROP"
+    } else {
+        "UNI"
+    }
+}
+
 fn cells() -> Vec<[String; 8]> {
     rows(PAGE).into_iter().map(|cells| cells.try_into().unwrap_or_else(|cells| panic!("{cells:?}"))).collect()
 }
@@ -112,4 +157,20 @@ fn every_row_that_names_a_real_kafka_has_an_answer_there() {
     for ([id, .., kafka], (_, _, _, is_named)) in cells().iter().zip(ROWS) {
         assert_eq!(kafka != "-", is_named, "{id}");
     }
+}
+
+// D-70: a test in the venue that the row names first. Fails if a row is shown only where it is easier, and nobody says why.
+#[test]
+fn every_p0_row_has_a_test_in_its_first_venue_or_says_why_not() {
+    let mut elsewhere = Vec::new();
+    for ([id, .., test, _], (_, priority, first, _)) in cells().iter().zip(ROWS) {
+        let tests = tests_in(test);
+        if priority == 0 && !tests.is_empty() && !tests.iter().any(|(path, name)| venue(path, name) == first)
+        {
+            elsewhere.push(id.clone());
+        }
+    }
+    let told: Vec<&str> = ELSEWHERE.iter().map(|(id, _)| *id).collect();
+    assert_eq!(elsewhere, told);
+    assert!(ELSEWHERE.iter().all(|(_, reason)| !reason.is_empty()));
 }
