@@ -30,6 +30,7 @@ mod conformance {
     mod refusal;
     mod regressions;
     mod regressions_handle;
+    mod rules;
     mod sequences;
     mod soak;
     mod table;

@@ -8,4 +8,5 @@ mod integration {
     mod delivery;
     mod observations;
     mod refusal;
+    mod threads;
 }

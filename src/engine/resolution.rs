@@ -118,13 +118,14 @@ impl Engine {
     pub(super) fn end_without_the_log(&mut self, lane: LaneId, place: usize, cause: Cause) {
         let batch = &self.lanes[lane.index()].window[place];
         assert!(!batch.may_be_in_the_log(), "[OUT-3] a batch in doubt must not be reported as rejected");
-        let (stamp, attempts) = (batch.stamp, batch.attempts);
+        let leaves_a_hole = !(mutants::is_on(Mutant::K15) && matches!(cause, Cause::DeliveryTimeout { .. }));
+        let (stamp, attempts) = (batch.stamp.filter(|_| leaves_a_hole), batch.attempts);
         if self.is_observed {
             let (batch, text) = (self.batch_name(lane, place), cause.to_string().into());
             self.observe(|| Observation::BatchRejected { batch, cause: text });
         }
         self.resolve(lane, place, Fate::Gone, BatchOutcome::Rejected { cause, attempts });
-        if let Some(stamp) = stamp.filter(|_| attempts > 0 || !mutants::is_on(Mutant::K15)) {
+        if let Some(stamp) = stamp {
             let state = &mut self.lanes[lane.index()];
             state.sequences.rejected(stamp);
             state.ask_reset(Reset::because("a batch was rejected after it had a sequence"));
