@@ -117,3 +117,17 @@ impl Node {
         Self { address, connection: None, failures: 0, retry_at: Instant::ZERO }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // C31: two thousand million requests on one connection. Fails by an overflow, or if two numbers in a row are the same.
+    #[test]
+    fn c31_request_numbers_begin_again_before_they_overflow() {
+        let mut open = Connection::new(ConnectionId(1), NodeId(1), Instant::ZERO);
+        open.next_correlation_id = i32::MAX - 10;
+        let ids: Vec<i32> = (0..6).map(|_| open.correlation_id()).collect();
+        assert_eq!(ids, [i32::MAX - 10, i32::MAX - 9, i32::MAX - 8, 0, 1, 2]);
+    }
+}

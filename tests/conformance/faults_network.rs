@@ -480,3 +480,39 @@ fn n40_links_cut_one_by_one_and_restored_in_another_order_lose_nothing() {
     }
     world.assert_at_rest();
 }
+
+// N22: a node takes no notice of connection attempts. Fails if an attempt waits for ever, if each gets the same time although
+// the ones before were too short, or if the next one begins at the same address of the name.
+#[test]
+fn n22_silent_connection_attempts_get_more_time_each_and_end() {
+    let properties = [
+        ("socket.connection.setup.timeout.ms", "1000"),
+        ("socket.connection.setup.timeout.max.ms", "8000"),
+        ("delivery.timeout.ms", "600000"),
+    ];
+    let (mut world, mut brokers) = warm(&properties, 2, &[1, 2]);
+    world.silent.insert(1);
+    cut_all(&mut world);
+    let record = world.send(0, "a");
+    let other = world.send(1, "b");
+    let before = world.attempts.len();
+    for _ in 0..1_200 {
+        brokers.settle(&mut world, 50);
+    }
+    world.assert_acknowledged(other, Some(1));
+    world.assert_pending(record);
+    let attempts: Vec<_> = world.attempts[before..].iter().filter(|(attempt, _)| *attempt > 0).collect();
+    assert!((3..30).contains(&attempts.len()), "{attempts:?}");
+    for pair in attempts.windows(2) {
+        assert_eq!(pair[1].0, pair[0].0 + 1, "the number rotates a name's addresses: {attempts:?}");
+    }
+    assert!(attempts[2].1.as_millis() > 2_500, "{attempts:?}");
+    assert!(attempts.iter().all(|(_, timeout)| timeout.as_millis() <= 9_600), "{attempts:?}");
+    world.silent.clear();
+    for _ in 0..600 {
+        brokers.settle(&mut world, 50);
+    }
+
+    world.assert_acknowledged(record, Some(1));
+    world.assert_at_rest();
+}

@@ -495,3 +495,39 @@ fn c08_records_outlive_the_runtime_that_sent_them() {
     assert_eq!(statistics.buffer_available_bytes, statistics.buffer_total_bytes);
     of_the_broker.block_on(broker.stop());
 }
+
+// C34: records for a named partition, for a key and for neither, all sent while nobody knows the topic yet. They are accepted
+// in the order of the sends, and that is the log's. Fails if the way of choosing changes the order.
+#[tokio::test]
+async fn c34_every_way_of_choosing_a_partition_keeps_the_order_of_sends() {
+    let broker = broker(1).await;
+    let producer = producer(&broker, &[]);
+    let texts: Vec<String> = (0..30).map(|index| index.to_string()).collect();
+    let mut sends: Vec<_> = texts
+        .iter()
+        .zip(0..)
+        .map(|(text, index)| {
+            let record = Record::to("t").value(text.as_bytes());
+            let record = match index % 3 {
+                0 => record.partition(0),
+                1 => record.key(b"k"),
+                _ => record,
+            };
+            Box::pin(producer.send(record))
+        })
+        .collect();
+    for send in &mut sends {
+        assert!(
+            send.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(),
+            "nobody knows the topic"
+        );
+    }
+    for send in sends {
+        drop(send.await.expect("accepted"));
+    }
+    producer.flush().await.expect("flushed");
+
+    assert_eq!(values(&broker, 0), texts);
+    producer.close(PATIENCE).await;
+    broker.stop().await;
+}

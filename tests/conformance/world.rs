@@ -63,6 +63,10 @@ pub struct World {
     pub connections: BTreeMap<ConnectionId, i32>,
     /// Nodes that refuse connections.
     pub unreachable: BTreeSet<i32>,
+    /// Nodes that say nothing to a connection attempt.
+    pub silent: BTreeSet<i32>,
+    /// The time that each connection attempt was given, and which of its node's attempts in a row it was.
+    pub attempts: Vec<(u32, Duration)>,
     /// Control requests wait for the scenario too.
     pub hold_control: bool,
     /// As [`Self::hold_control`], for `ApiVersions`.
@@ -133,6 +137,8 @@ impl World {
             observations: Vec::new(),
             connections: BTreeMap::new(),
             unreachable: BTreeSet::new(),
+            silent: BTreeSet::new(),
+            attempts: Vec::new(),
             hold_control: false,
             hold_versions: false,
             hold_writes: false,
@@ -288,7 +294,10 @@ impl World {
             self.trace.push(format!("{} {action:?}", self.now.as_nanos()));
         }
         match action {
-            Action::Connect { connection, address, .. } => self.connect(connection, &address.host),
+            Action::Connect { connection, address, attempt, timeout, .. } => {
+                self.attempts.push((attempt, timeout));
+                self.connect(connection, &address.host);
+            }
             Action::Disconnect { connection, .. } => {
                 self.connections.remove(&connection);
                 self.requests.retain(|request| request.connection != connection);
@@ -331,6 +340,9 @@ impl World {
     fn connect(&mut self, connection: ConnectionId, host: &str) {
         let node: i32 = host.trim_start_matches('b').parse().unwrap_or(-1);
         self.dials += 1;
+        if self.silent.contains(&node) {
+            return;
+        }
         if node < 0 || self.unreachable.contains(&node) {
             self.inbox.push_back(Event::Disconnected { connection, reason: "refused".into() });
         } else {
