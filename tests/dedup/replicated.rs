@@ -93,13 +93,13 @@ fn shrinks(broker: &mut dyn Followers) -> Outcome {
     let batch = batch();
     broker.fresh_topic(3);
     broker.hold(1);
-    broker.send(0, 12_000, &batch);
+    broker.send(0, 7_000, &batch);
     let first = broker.receive(0);
     broker.await_in_sync(2);
-    broker.send(0, 12_000, &batch);
+    broker.send(0, 7_000, &batch);
     let second = broker.receive(0);
     broker.release();
-    broker.send(0, 12_000, &batch);
+    broker.send(0, 7_000, &batch);
     let third = broker.receive(0);
     judged(&[first, second, third], broker.end(), "7@0 · 19@-1 · 0@0 again | 5")
 }

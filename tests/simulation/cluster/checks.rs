@@ -3,7 +3,7 @@
 //!
 //! | check | what would be wrong |
 //! |---|---|
-//! | dedup | a batch is recognised as a duplicate, but holds other bytes: its records are lost in silence |
+//! | Q1 | a batch is recognised as a duplicate, but holds other bytes: its records are lost in silence |
 //! | Q9 | a success with `acks=all` before the in-sync set has the batch |
 //! | Q10 | one identity and sequence with two contents (K4, K7), or records that are in the log come under another identity (K3) |
 //! | Q11, K5 | two batches of a lane open on a connection on which nothing of their identity was ever acknowledged |
@@ -240,7 +240,7 @@ impl Checks {
                 "silent loss: {}/{} from sequence {} was recognised, but holds other bytes than the batch in the log",
                 head.producer_id, head.epoch, head.base_sequence
             );
-            self.find("dedup", text);
+            self.find("Q1", text);
         }
     }
 

@@ -191,7 +191,11 @@ impl Cluster {
         tape: &mut dyn Draw,
         out: &mut Vec<Effect>,
     ) {
-        let Some(place) = self.index(node).filter(|place| self.nodes[*place].is_up) else { return };
+        let Some(place) = self.index(node).filter(|place| self.nodes[*place].is_up) else {
+            // Nobody has this connection any more.
+            out.push(Effect::Close { node, connection });
+            return;
+        };
         let turn = &mut Turn { now, tape, out };
         let conn = self.conn(place, connection);
         if self.conns[conn].is_dead {

@@ -302,3 +302,48 @@ fn one_personality_answers_minus_one_for_replication() {
     assert_eq!(stage.produce(1, 1, Batch::of(0, 5)).0, -1, "20");
     assert_eq!(stage.produce(1, 1, Batch::of(0, 5)).0, -1, "19");
 }
+
+// B46: a killed broker ends its connections, and whoever still writes to it hears so. Fails if a request is swallowed.
+#[test]
+fn a_dead_broker_ends_connections() {
+    let mut stage = Stage::new();
+    stage.produce(1, 1, Batch::of(0, 5));
+    stage.effects.clear();
+    stage.fault(&ClusterFault::Kill { node: 1 });
+    assert_eq!(stage.effects, [Effect::Close { node: 1, connection: 1 }]);
+
+    stage.send(1, 2, Batch::of(5, 5));
+
+    assert_eq!(stage.effects.last(), Some(&Effect::Close { node: 1, connection: 2 }));
+}
+
+// B47: brokers of different age offer different versions, and a version that one does not speak ends the connection.
+// Fails if the old one takes it.
+#[test]
+fn brokers_may_speak_different_versions() {
+    let mut stage = Stage::new();
+    stage.fault(&ClusterFault::Upgrade { node: 2, produce_max: 9, metadata_max: 9 });
+    stage.pass(20_000);
+    stage.fault(&ClusterFault::MoveLeader { at: P });
+    stage.pass(1000);
+    assert_eq!(stage.cluster.leader(P), Some(2));
+    stage.version = 12;
+    stage.effects.clear();
+    stage.send(2, 1, Batch::of(0, 5));
+    assert_eq!(stage.effects, [Effect::Close { node: 2, connection: 1 }]);
+
+    stage.version = 9;
+    assert_eq!(stage.produce(2, 2, Batch::of(0, 5)), (0, 0));
+}
+
+// B24: a broker moves, its connections end, and metadata names the new place. Fails if the old name leads nowhere, since
+// bootstrap addresses always lead to somebody.
+#[test]
+fn a_broker_may_move() {
+    let mut stage = Stage::new();
+    stage.fault(&ClusterFault::MoveAddress { node: 2 });
+
+    assert_eq!(stage.cluster.host(2), "b2-1");
+    assert_eq!((stage.cluster.node_at("b2-1"), stage.cluster.node_at("b2")), (Some(2), Some(2)));
+    assert_eq!(stage.cluster.node_at("elsewhere"), None);
+}
