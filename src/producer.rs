@@ -12,6 +12,11 @@ mod handle;
 mod models;
 mod send;
 mod statistics;
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests: what cannot go on says why")]
+mod testing;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub use builder::ProducerBuilder;
 pub use handle::{CloseReport, Guarantees, Producer, TopicHandle};

@@ -17,6 +17,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::accumulator::producer_batch::{SealJob, SealedBatch, Segment};
 use crate::config::{Compression, ProducerConfig};
 use crate::identifiers::BatchNumber;
@@ -170,6 +172,17 @@ struct OpenBatch {
     /// How much of `current` has been brought into this core's cache.
     warm_bytes: usize,
     filled: Vec<Segment>,
+}
+
+/// A batch that left the queue without being taken.
+#[derive(Debug)]
+pub struct Removed {
+    /// Its number.
+    pub number: BatchNumber,
+    /// Its records; 0 if it was opened and nothing came.
+    pub record_count: u32,
+    /// Its bytes, and with them its share of `buffer.memory`.
+    pub body: Vec<Bytes>,
 }
 
 #[derive(Debug)]
@@ -344,20 +357,45 @@ impl PartitionQueue {
 
     /// Removes the batches whose first record came at or before `cutoff`, oldest first: their numbers and counts.
     pub fn expire(&mut self, cutoff: Instant) -> Vec<(BatchNumber, u32)> {
+        self.remove_expired(cutoff)
+            .into_iter()
+            .map(|removed| (removed.number, removed.record_count))
+            .collect()
+    }
+
+    /// As [`Self::expire`], with their bytes: dropping them gives memory back and wakes who waits for it, which whoever
+    /// holds a lock around the queue does after unlocking.
+    #[must_use]
+    pub fn remove_expired(&mut self, cutoff: Instant) -> Vec<Removed> {
         let mut expired = Vec::new();
         while let Some(Slot::Ready(batch)) = self.sealed.front() {
             if batch.created_at > cutoff {
                 break;
             }
-            expired.push((batch.number, batch.record_count()));
-            self.sealed.pop_front();
+            if let Some(Slot::Ready(batch)) = self.sealed.pop_front() {
+                expired.push(Removed::sealed(batch));
+            }
         }
         if self.sealed.is_empty()
             && let Some(open) = self.open.take_if(|open| open.created_at <= cutoff && open.record_count > 0)
         {
-            expired.push((open.number, open.record_count));
+            expired.push(Removed::open(open));
         }
         expired
+    }
+
+    /// Removes everything but what is still with the codec, whose places stay.
+    #[must_use]
+    pub fn clear(&mut self) -> Vec<Removed> {
+        let mut removed = Vec::new();
+        for slot in std::mem::take(&mut self.sealed) {
+            match slot {
+                Slot::Ready(batch) => removed.push(Removed::sealed(batch)),
+                Slot::Sealing { .. } => self.sealed.push_back(slot),
+            }
+        }
+        removed.extend(self.open.take().map(Removed::open));
+        removed
     }
 
     /// What is in the queue now.
@@ -481,6 +519,21 @@ fn warm_up(segment: &mut Segment, end: usize) -> usize {
         buffer.truncate(len);
     }
     to
+}
+
+impl Removed {
+    fn sealed(batch: SealedBatch) -> Self {
+        Self { number: batch.number, record_count: batch.record_count(), body: batch.body }
+    }
+
+    fn open(open: OpenBatch) -> Self {
+        let segments = open.filled.into_iter().chain([open.current]);
+        Self {
+            number: open.number,
+            record_count: open.record_count,
+            body: segments.map(Segment::freeze).collect(),
+        }
+    }
 }
 
 impl Slot {

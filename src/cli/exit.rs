@@ -68,6 +68,7 @@ impl From<Error> for Failure {
             Error::NotReady { .. } | Error::TopicNotAvailable { code: None, .. } => Exit::CannotConnect,
             Error::Unknown { .. } => Exit::DeliveryUnknown,
             Error::Closed
+            | Error::Defect(_)
             | Error::BufferFull { .. }
             | Error::RecordTooLarge { .. }
             | Error::TopicNotAvailable { .. }

@@ -282,6 +282,7 @@ pub(super) const fn ends_everything(error: &Error) -> bool {
         | Error::Unknown { .. } => false,
         Error::Config(_)
         | Error::Closed
+        | Error::Defect(_)
         | Error::BufferFull { .. }
         | Error::InvalidTopic { .. }
         | Error::TopicNotAvailable { .. }

@@ -65,6 +65,11 @@ pub enum Error {
     #[error("the producer is closed; the record was not accepted")]
     Closed,
 
+    /// The producer's I/O thread ended by a defect of ours, with this message (D-23). This record was not accepted. Make
+    /// a new producer, and report it.
+    #[error("the producer stopped by a defect: {0}; the record was not accepted")]
+    Defect(Arc<str>),
+
     /// The producer's buffer stayed full for `max.block.ms`, or there is no room now (`try_send`). The record was not
     /// accepted: slow down, wait for deliveries, or raise `buffer.memory`.
     #[error(
@@ -228,6 +233,7 @@ impl Error {
             Self::Unknown { .. } => Outcome::Unknown,
             Self::Config(_)
             | Self::Closed
+            | Self::Defect(_)
             | Self::BufferFull { .. }
             | Self::RecordTooLarge { .. }
             | Self::InvalidTopic { .. }
@@ -260,6 +266,7 @@ impl Error {
             },
             Self::Config(_)
             | Self::Closed
+            | Self::Defect(_)
             | Self::RecordTooLarge { .. }
             | Self::InvalidTopic { .. }
             | Self::UnknownPartition { .. }

@@ -224,6 +224,7 @@ pub fn kind_of(error: &Error) -> ProblemKind {
         Error::TopicAuthorization { .. } => ProblemKind::NotAuthorised,
         Error::InvalidRecord(_) => ProblemKind::RecordRefused,
         Error::Closed => ProblemKind::Draining,
+        Error::Defect(_) => ProblemKind::ProducerFatal,
         Error::Config(_) | Error::Misuse(_) => ProblemKind::Internal,
     }
 }
@@ -239,7 +240,8 @@ fn ending(error: &Error) -> Option<(&Cause, u32)> {
 
 /// Whether the producer that said this must be replaced.
 pub fn is_fatal_error(error: &Error) -> bool {
-    *error == Error::Closed || ending(error).is_some_and(|(cause, _)| is_fatal(cause))
+    matches!(error, Error::Closed | Error::Defect(_))
+        || ending(error).is_some_and(|(cause, _)| is_fatal(cause))
 }
 
 const fn is_fatal(cause: &Cause) -> bool {

@@ -176,7 +176,7 @@ impl Producer {
         loop {
             let changed = self.shared.readiness_changed.notified();
             if !self.shared.is_open() {
-                return Err(Error::Closed);
+                return Err(self.shared.refusal());
             }
             if matches!(&*self.shared.readiness.lock().unwrap_or_else(PoisonError::into_inner), Some(Ok(())))
             {
@@ -385,6 +385,11 @@ impl Producer {
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         Statistics::of(&self.shared)
+    }
+
+    #[cfg(test)]
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     fn topic_by_name(&self, name: &str) -> Result<Arc<TopicShared>, Error> {

@@ -167,7 +167,7 @@ impl Sending<'_> {
 
     #[cold]
     fn without_lane(&self) -> Result<Attempt, Error> {
-        if self.shared.is_open() { Ok(Attempt::NeedsMetadata) } else { Err(Error::Closed) }
+        if self.shared.is_open() { Ok(Attempt::NeedsMetadata) } else { Err(self.shared.refusal()) }
     }
 
     /// Appends to a lane that was chosen.
@@ -218,7 +218,7 @@ impl Sending<'_> {
                         None => return Ok(Attempt::NeedsMemory(Arc::clone(lane), choice, bytes)),
                     }
                 }
-                LaneAppend::Closed => return Err(Error::Closed),
+                LaneAppend::Closed => return Err(self.shared.refusal()),
             }
             let time = self.shared.environment.shared();
             append = lane.append_again(self.shared, self.record, time, chosen_by, &mut self.callback);
@@ -248,7 +248,7 @@ impl Sending<'_> {
             None if self.shared.is_open() => {
                 Err(self.full(bytes, self.shared.environment.now().since(begun)))
             }
-            Some(None) | None => Err(Error::Closed),
+            Some(None) | None => Err(self.shared.refusal()),
         }
     }
 
@@ -268,7 +268,7 @@ impl Sending<'_> {
             let changed = lane.account.changed.notified();
             let now = self.shared.environment.now();
             if !self.shared.is_open() {
-                return Err(Error::Closed);
+                return Err(self.shared.refusal());
             }
             if lane.account.may_hold(bytes, now, self.shared.config.request_timeout) {
                 return Ok(());
@@ -295,7 +295,7 @@ impl Sending<'_> {
             // Before anything is looked at, so that no answer and no close can slip in between.
             let changed = self.topic.changed.notified();
             if !self.shared.is_open() {
-                return Err(Error::Closed);
+                return Err(self.shared.refusal());
             }
             let answer = self.topic.answer();
             if answer.count != before.count {
@@ -308,7 +308,7 @@ impl Sending<'_> {
             }
             let is_over = until(self.shared, deadline, changed).await.is_none();
             if !self.shared.is_open() {
-                return Err(Error::Closed);
+                return Err(self.shared.refusal());
             }
             let known = self.topic.is_known();
             if known && !self.is_partition_missing() {

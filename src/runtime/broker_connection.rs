@@ -10,14 +10,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::engine::Event;
 use crate::identifiers::ConnectionId;
 use crate::mutants::{self, Nudge};
-use crate::runtime::dialer::Dial;
+use crate::runtime::dialer::Network;
 use crate::wire::frame::{FIRST_FRAME_LIMIT_BYTES, cut_frame};
 
 /// Pieces handed to the system in one call; Linux takes at most 1024.
@@ -32,23 +31,23 @@ pub(crate) struct OutFrame {
 }
 
 /// The whole life of a connection; the last event is always `Disconnected`.
-pub(crate) async fn run(
+pub(crate) async fn run<N: Network>(
     connection: ConnectionId,
-    dial: Dial,
+    opening: impl Future<Output = Result<N::Stream, String>> + Send,
     receive_max_bytes: usize,
     frames: UnboundedReceiver<OutFrame>,
     events: UnboundedSender<Event>,
     local_address: Arc<OnceLock<SocketAddr>>,
 ) {
-    let reason = match dial.open().await {
+    let reason = match opening.await {
         Err(reason) => reason,
         Ok(stream) => {
             // Before the event, so that whoever handles it finds it.
-            if let Ok(address) = stream.local_addr() {
+            if let Some(address) = N::local_address(&stream) {
                 let _set_only_here = local_address.set(address);
             }
             tell(&events, Event::Connected { connection });
-            let (reader, writer) = stream.into_split();
+            let (reader, writer) = N::split(stream);
             tokio::select! {
                 biased;
                 reason = read(connection, reader, receive_max_bytes, &events) => reason,
@@ -68,7 +67,7 @@ fn tell(events: &UnboundedSender<Event>, event: Event) {
 
 async fn write(
     connection: ConnectionId,
-    mut writer: OwnedWriteHalf,
+    mut writer: impl AsyncWrite + Unpin,
     mut frames: UnboundedReceiver<OutFrame>,
     events: &UnboundedSender<Event>,
 ) -> String {
@@ -116,7 +115,7 @@ fn advance(pieces: &mut [Bytes], mut first: usize, mut written: usize) -> usize 
 
 async fn read(
     connection: ConnectionId,
-    mut reader: OwnedReadHalf,
+    mut reader: impl AsyncRead + Unpin,
     receive_max_bytes: usize,
     events: &UnboundedSender<Event>,
 ) -> String {

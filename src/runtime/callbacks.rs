@@ -17,6 +17,7 @@ use std::sync::{Arc, PoisonError};
 use crate::error::Error;
 use crate::runtime::delivery::DeliveryReport;
 use crate::runtime::sync::{AtomicU64, Mutex, Notify};
+use crate::runtime::wakers::notify_all;
 
 /// What `send_with_callback` takes.
 pub(crate) type Callback = Box<dyn FnOnce(Result<DeliveryReport, Error>) + Send + 'static>;
@@ -87,7 +88,7 @@ fn run_one(progress: &Progress, job: Job) {
         tracing::error!("a delivery callback panicked; the others still run");
     }
     progress.run.fetch_add(1, Ordering::Release);
-    progress.changed.notify_waiters();
+    notify_all(&progress.changed);
 }
 
 #[cfg(loom)]

@@ -13,6 +13,8 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::engine::{Acknowledged, BatchOutcome};
 use crate::error::Error;
 use crate::identifiers::{BatchNumber, LaneId};
@@ -22,6 +24,7 @@ use crate::runtime::lanes::Lane;
 use crate::runtime::shared::Shared;
 use crate::runtime::sync::{Mutex, MutexGuard, OnceLock};
 use crate::runtime::timers::until;
+use crate::runtime::wakers::wake_all;
 
 /// Where a batch's outcome will be.
 #[derive(Debug)]
@@ -46,11 +49,13 @@ struct CellInner {
     is_done: bool,
     /// Its callbacks, and those of the batches before it, were handed over.
     is_settled: bool,
-    settle_wakers: Vec<Waker>,
+    settle_wakers: Vec<Option<Waker>>,
     wakers: Vec<Option<Waker>>,
     /// Counts how often all wakers were taken away: a slot of an earlier time is stale.
     generation: u32,
     callbacks: Vec<PendingCallback>,
+    /// The batch's bytes, if it has callbacks: its memory comes back when they ran (D-49).
+    kept: Vec<Bytes>,
 }
 
 #[derive(Debug, Clone)]
@@ -127,7 +132,7 @@ impl BatchCell {
             inner.generation += 1;
             std::mem::take(&mut inner.wakers)
         };
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        wake_all(wakers.into_iter().flatten());
     }
 
     /// Whether every record has its outcome.
@@ -135,8 +140,19 @@ impl BatchCell {
         self.whole.get().is_some() || self.lock().is_done
     }
 
-    pub(crate) fn take_callbacks(&self) -> Vec<PendingCallback> {
-        std::mem::take(&mut self.lock().callbacks)
+    /// Keeps the batch's bytes until its callbacks ran; they come back if it has none.
+    pub(crate) fn keep(&self, body: Vec<Bytes>) -> Vec<Bytes> {
+        let mut inner = self.lock();
+        if inner.callbacks.is_empty() {
+            return body;
+        }
+        std::mem::replace(&mut inner.kept, body)
+    }
+
+    /// The callbacks, and the bytes that they keep.
+    pub(crate) fn take_callbacks(&self) -> (Vec<PendingCallback>, Vec<Bytes>) {
+        let mut inner = self.lock();
+        (std::mem::take(&mut inner.callbacks), std::mem::take(&mut inner.kept))
     }
 
     /// Every record has its outcome, and the callbacks are on their way.
@@ -146,7 +162,7 @@ impl BatchCell {
             inner.is_settled = true;
             std::mem::take(&mut inner.settle_wakers)
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers.into_iter().flatten());
     }
 
     /// The record's result, if it is known.
@@ -204,6 +220,8 @@ impl BatchCell {
         waker: &Waker,
         is_ready: impl Fn(&CellInner) -> bool,
     ) -> bool {
+        // Declared before the lock, so that it, or the one it replaces, is dropped after it.
+        let mut waker = Some(waker.clone());
         let mut inner = self.lock();
         if inner.is_done || is_ready(&inner) {
             return false;
@@ -211,26 +229,25 @@ impl BatchCell {
         let generation = inner.generation;
         let held = slot.filter(|slot| slot.generation == generation);
         match held.and_then(|slot| inner.wakers.get_mut(slot.index())) {
-            Some(Some(before)) if before.will_wake(waker) => {}
-            Some(place) => *place = Some(waker.clone()),
+            Some(place) => std::mem::swap(place, &mut waker),
             None => {
                 *slot = Some(WakerSlot {
                     generation,
                     place: u32::try_from(inner.wakers.len()).unwrap_or(u32::MAX),
                 });
-                inner.wakers.push(Some(waker.clone()));
+                inner.wakers.push(waker.take());
             }
         }
         true
     }
 
     fn unregister(&self, slot: WakerSlot) {
-        let mut inner = self.lock();
-        if inner.generation == slot.generation
-            && let Some(place) = inner.wakers.get_mut(slot.index())
-        {
-            *place = None;
-        }
+        let waker = {
+            let mut inner = self.lock();
+            let is_current = inner.generation == slot.generation;
+            inner.wakers.get_mut(slot.index()).filter(|_| is_current).and_then(Option::take)
+        };
+        drop(waker);
     }
 }
 
@@ -250,26 +267,44 @@ impl WakerSlot {
 /// Done when every record of a batch has its outcome and its callbacks were handed to their thread.
 pub(crate) struct AllDone {
     cell: Arc<BatchCell>,
+    /// Its place among those who wait for the cell to settle.
+    place: Option<usize>,
 }
 
 impl AllDone {
     pub(crate) const fn new(cell: Arc<BatchCell>) -> Self {
-        Self { cell }
+        Self { cell, place: None }
     }
 }
 
 impl Future for AllDone {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut inner = self.cell.lock();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // As in `register`: dropped after the lock.
+        let mut waker = Some(cx.waker().clone());
+        let mut inner = this.cell.lock();
         if inner.is_settled {
             return Poll::Ready(());
         }
-        if !inner.settle_wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            inner.settle_wakers.push(cx.waker().clone());
+        let free = || inner.settle_wakers.iter().position(Option::is_none);
+        let place = this.place.or_else(free).unwrap_or(inner.settle_wakers.len());
+        match inner.settle_wakers.get_mut(place) {
+            Some(before) => std::mem::swap(before, &mut waker),
+            None => inner.settle_wakers.push(waker.take()),
         }
+        this.place = Some(place);
         Poll::Pending
+    }
+}
+
+impl Drop for AllDone {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        // Once settled, the list is empty and the place nobody's.
+        let waker = self.cell.lock().settle_wakers.get_mut(place).and_then(Option::take);
+        drop(waker);
     }
 }
 

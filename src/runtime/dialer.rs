@@ -10,9 +10,66 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, lookup_host};
 
 use crate::config::{HostPort, ProducerConfig};
+
+/// Where names and connections come from. One type per binary, so it costs nothing; the tests' own is a network in
+/// memory, on which time is theirs.
+pub(crate) trait Network: Clone + Send + Sync + 'static {
+    /// An open connection.
+    type Stream: Send;
+    /// Its two halves.
+    type Reader: AsyncRead + Unpin + Send;
+    /// See [`Self::Reader`].
+    type Writer: AsyncWrite + Unpin + Send;
+
+    /// The addresses of a name.
+    fn resolve(&self, name: &HostPort) -> impl Future<Output = std::io::Result<Vec<SocketAddr>>> + Send;
+
+    /// A connection to one of them.
+    fn connect(
+        &self,
+        address: SocketAddr,
+        dial: &Dial,
+    ) -> impl Future<Output = std::io::Result<Self::Stream>> + Send;
+
+    /// Our end.
+    fn local_address(stream: &Self::Stream) -> Option<SocketAddr>;
+
+    /// Takes it apart.
+    fn split(stream: Self::Stream) -> (Self::Reader, Self::Writer);
+}
+
+/// The real one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tcp;
+
+impl Network for Tcp {
+    type Stream = TcpStream;
+    type Reader = OwnedReadHalf;
+    type Writer = OwnedWriteHalf;
+
+    async fn resolve(&self, name: &HostPort) -> std::io::Result<Vec<SocketAddr>> {
+        Ok(lookup_host((name.host.as_str(), name.port)).await?.collect())
+    }
+
+    async fn connect(&self, address: SocketAddr, dial: &Dial) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        dial.tune(&stream);
+        Ok(stream)
+    }
+
+    fn local_address(stream: &TcpStream) -> Option<SocketAddr> {
+        stream.local_addr().ok()
+    }
+
+    fn split(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+        stream.into_split()
+    }
+}
 
 /// Where and how.
 #[derive(Debug, Clone)]
@@ -38,36 +95,36 @@ impl Dial {
     }
 
     /// Opens the socket; why not, in words for people, otherwise.
-    pub(crate) async fn open(self) -> Result<TcpStream, String> {
-        match tokio::time::timeout(self.timeout, self.try_all()).await {
+    pub(crate) async fn open<N: Network>(self, network: &N) -> Result<N::Stream, String> {
+        match tokio::time::timeout(self.timeout, self.try_all(network)).await {
             Ok(result) => result,
             Err(_elapsed) => Err(format!("no connection to {} within {:?}", self.address, self.timeout)),
         }
     }
 
-    async fn try_all(&self) -> Result<TcpStream, String> {
-        let name = (self.address.host.as_str(), self.address.port);
-        let addresses: Vec<SocketAddr> = match lookup_host(name).await {
-            Ok(found) => found.collect(),
+    async fn try_all<N: Network>(&self, network: &N) -> Result<N::Stream, String> {
+        let addresses = match network.resolve(&self.address).await {
+            Ok(found) => found,
             Err(error) => return Err(format!("{:?} does not resolve: {error}", self.address.host)),
         };
         if addresses.is_empty() {
             return Err(format!("{:?} does not resolve to any address", self.address.host));
         }
-        self.first_that_answers(addresses).await
+        self.first_that_answers(network, addresses).await
     }
 
     /// Begins at another address with every attempt, and takes the first that can be connected to.
-    async fn first_that_answers(&self, mut addresses: Vec<SocketAddr>) -> Result<TcpStream, String> {
+    async fn first_that_answers<N: Network>(
+        &self,
+        network: &N,
+        mut addresses: Vec<SocketAddr>,
+    ) -> Result<N::Stream, String> {
         let start = usize::try_from(self.attempt).unwrap_or(0) % addresses.len().max(1);
         addresses.rotate_left(start);
         let mut last = String::new();
         for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    self.tune(&stream);
-                    return Ok(stream);
-                }
+            match network.connect(address, self).await {
+                Ok(stream) => return Ok(stream),
                 Err(error) => last = format!("{address}: {error}"),
             }
         }
@@ -109,7 +166,7 @@ mod tests {
         let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         for attempt in 0..4 {
             for addresses in [vec![dead, alive], vec![alive, dead]] {
-                let stream = dial(attempt).first_that_answers(addresses).await.unwrap();
+                let stream = dial(attempt).first_that_answers(&Tcp, addresses).await.unwrap();
                 assert_eq!(stream.peer_addr().unwrap(), alive);
             }
         }
@@ -117,11 +174,11 @@ mod tests {
         let second = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let both = vec![alive, second.local_addr().unwrap()];
         for (attempt, expected) in [(0, both[0]), (1, both[1]), (2, both[0])] {
-            let stream = dial(attempt).first_that_answers(both.clone()).await.unwrap();
+            let stream = dial(attempt).first_that_answers(&Tcp, both.clone()).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), expected, "attempt {attempt}");
         }
 
-        let refused = dial(0).first_that_answers(vec![dead, dead]).await.unwrap_err();
+        let refused = dial(0).first_that_answers(&Tcp, vec![dead, dead]).await.unwrap_err();
         assert!(refused.contains(&dead.to_string()), "{refused}");
     }
 }

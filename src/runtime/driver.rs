@@ -22,12 +22,13 @@ use crate::engine::{Action, Engine, Event, PartitionView};
 use crate::error::{Cause, Error, ErrorCode};
 use crate::identifiers::{ConnectionId, LaneId};
 use crate::runtime::broker_connection::{self, OutFrame};
-use crate::runtime::dialer::Dial;
+use crate::runtime::dialer::{Dial, Network, Tcp};
 use crate::runtime::environment::entropy;
 use crate::runtime::lanes::Signal;
 use crate::runtime::observations::Observations;
 use crate::runtime::observer::Watchers;
 use crate::runtime::shared::{Command, Inbox, Shared};
+use crate::runtime::wakers::notify_all;
 use crate::time::Instant;
 
 /// While a batch is open, the shared clock is at most this old.
@@ -42,7 +43,8 @@ struct Socket {
     local_address: Arc<OnceLock<SocketAddr>>,
 }
 
-struct Driver {
+pub(crate) struct Driver<N: Network> {
+    network: N,
     shared: Arc<Shared>,
     engine: Engine,
     sockets: BTreeMap<ConnectionId, Socket>,
@@ -60,7 +62,7 @@ pub(crate) fn start(shared: Arc<Shared>, observers: Vec<Observations>) -> Result
     let started = std::thread::Builder::new().name("facteur-io".into()).spawn(move || {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             runtime.block_on(async {
-                let mut driver = Driver::new(Arc::clone(&shared), observers);
+                let mut driver = Driver::new(Tcp, Arc::clone(&shared), observers);
                 driver.run().await
             })
         }));
@@ -98,12 +100,13 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-impl Driver {
-    fn new(shared: Arc<Shared>, observers: Vec<Observations>) -> Self {
+impl<N: Network> Driver<N> {
+    pub(crate) fn new(network: N, shared: Arc<Shared>, observers: Vec<Observations>) -> Self {
         let (event_sender, events) = unbounded_channel();
         let watchers = Watchers::new(shared.number, &shared.config.client_id, observers);
         let engine = Engine::new(Arc::clone(&shared.config), entropy(), watchers.is_wanted());
         Self {
+            network,
             shared,
             engine,
             sockets: BTreeMap::new(),
@@ -115,7 +118,7 @@ impl Driver {
     }
 
     /// Until a handle says stop: why it ended.
-    async fn run(&mut self) -> Cause {
+    pub(crate) async fn run(&mut self) -> Cause {
         let mut inbox = Inbox::default();
         loop {
             let mut time = self.shared.environment.publish();
@@ -147,6 +150,8 @@ impl Driver {
                     Command::FlushEnded => self.engine.handle(time.now, Event::FlushEnded),
                     Command::CloseBegun => self.engine.handle(time.now, Event::CloseBegun),
                     Command::Stop(cause) => stop = Some(cause),
+                    #[cfg(test)]
+                    Command::Panic => panic!("a defect, as a test wants it"),
                 }
             }
             self.watch_memory(time.now);
@@ -276,7 +281,7 @@ impl Driver {
                         Some(Arc::clone(obstacle));
                 }
                 *self.shared.readiness.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-                self.shared.readiness_changed.notify_waiters();
+                notify_all(&self.shared.readiness_changed);
             }
             Action::Observe(observation) => self.watchers.tell(&self.shared.environment, observation),
         }
@@ -286,10 +291,11 @@ impl Driver {
         let (frames, receiver) = unbounded_channel();
         let limit = self.shared.config.receive_max_bytes;
         let local_address = Arc::new(OnceLock::new());
+        let network = self.network.clone();
         #[allow(clippy::disallowed_methods, reason = "owned by the driver, see runtime/mod.rs")]
-        let task = tokio::spawn(broker_connection::run(
+        let task = tokio::spawn(broker_connection::run::<N>(
             connection,
-            dial,
+            async move { dial.open(&network).await },
             limit,
             receiver,
             self.event_sender.clone(),
@@ -343,7 +349,7 @@ impl Driver {
     }
 }
 
-impl Drop for Driver {
+impl<N: Network> Drop for Driver<N> {
     fn drop(&mut self) {
         for socket in self.sockets.values() {
             socket.task.abort();

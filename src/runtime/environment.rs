@@ -17,6 +17,9 @@ use crate::time::Instant;
 pub(crate) struct Environment {
     #[allow(clippy::disallowed_types, reason = "the only monotonic clock of the crate")]
     beginning: std::time::Instant,
+    /// Time is the test's: tokio's, which it has paused.
+    #[cfg(test)]
+    is_paused: bool,
     shared_now: AtomicU64,
     shared_wall_ms: AtomicI64,
 }
@@ -29,14 +32,40 @@ impl Environment {
             reason = "the only monotonic clock of the crate"
         )]
         let beginning = std::time::Instant::now();
-        let environment =
-            Self { beginning, shared_now: AtomicU64::new(0), shared_wall_ms: AtomicI64::new(0) };
+        let environment = Self {
+            beginning,
+            #[cfg(test)]
+            is_paused: false,
+            shared_now: AtomicU64::new(0),
+            shared_wall_ms: AtomicI64::new(0),
+        };
         environment.publish();
         environment
     }
 
+    /// The clock of a runtime whose time is paused.
+    #[cfg(test)]
+    pub(crate) fn paused() -> Self {
+        let mut environment = Self::new();
+        environment.beginning = Self::paused_now();
+        environment.is_paused = true;
+        environment.publish();
+        environment
+    }
+
+    #[cfg(test)]
+    #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the tests' own clock")]
+    fn paused_now() -> std::time::Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
     /// The monotonic clock, read now.
     pub(crate) fn now(&self) -> Instant {
+        #[cfg(test)]
+        if self.is_paused {
+            let elapsed = Self::paused_now() - self.beginning;
+            return Instant::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
+        }
         Instant::from_nanos(u64::try_from(self.beginning.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::accumulator::producer_batch::MemoryOwner;
 use crate::runtime::memory::Memory;
 use crate::runtime::sync::Notify;
+use crate::runtime::wakers::notify_all;
 use crate::time::Instant;
 
 /// A lane's share.
@@ -59,7 +60,7 @@ impl LaneAccount {
     /// A batch of the lane has got its outcome.
     pub(crate) fn progressed(&self, now: Instant) {
         self.last_progress.store(now.as_nanos(), Ordering::Relaxed);
-        self.changed.notify_waiters();
+        notify_all(&self.changed);
     }
 }
 
@@ -67,7 +68,7 @@ impl MemoryOwner for LaneAccount {
     fn give_back(&self, buffer: Vec<u8>, reserved_bytes: usize) {
         self.held_bytes.fetch_sub(reserved_bytes, Ordering::Relaxed);
         self.memory.give_back(buffer, reserved_bytes);
-        self.changed.notify_waiters();
+        notify_all(&self.changed);
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 
 use crate::accumulator::partition_queue::{
-    AppendTime, Appended, PartitionQueue, QueueLimits, QueueStatus, TakeMode, Taken, TryAppend,
+    AppendTime, Appended, PartitionQueue, QueueLimits, QueueStatus, Removed, TakeMode, Taken, TryAppend,
 };
 use crate::accumulator::producer_batch::{SealJob, SealedBatch, Segment};
 use crate::engine::BatchOutcome;
@@ -91,6 +91,8 @@ struct LaneState {
     /// The engine has been told that something is here.
     is_known: bool,
     is_closed: bool,
+    /// The engine is gone, and everything has its outcome.
+    is_failed: bool,
     accepted: u64,
     /// Bytes of sticky appends that the sticky choice does not know of yet.
     sticky_bytes: usize,
@@ -119,6 +121,7 @@ impl Lane {
             cells: VecDeque::new(),
             is_known: false,
             is_closed,
+            is_failed: false,
             accepted: 0,
             sticky_bytes: 0,
         };
@@ -196,19 +199,30 @@ impl Lane {
     }
 
     /// Gives the queue a segment, which goes back to the pool if another thread was faster.
+    /// A closed lane takes none: nobody would ever give it back.
     pub(crate) fn install(&self, segment: Segment, needed_bytes: usize, now: Instant) {
-        let unused = self.lock().queue.install(segment, needed_bytes, now);
+        let unused = {
+            let mut state = self.lock();
+            if state.is_closed { Some(segment) } else { state.queue.install(segment, needed_bytes, now) }
+        };
         drop(unused);
     }
 
     /// Puts a sealed batch back into its place; a signal if it is the next to be taken.
     pub(crate) fn complete_seal(&self, batch: SealedBatch) -> Option<Signal> {
-        let mut state = self.lock();
-        let is_next = state.queue.complete_seal(batch);
-        is_next.then(|| {
-            state.is_known = true;
-            Signal::Sealed
-        })
+        let (is_next, late) = {
+            let mut state = self.lock();
+            if let Some(cell) = state.cell(batch.number) {
+                let _none_before = cell.keep(batch.body.clone());
+            }
+            let is_next = state.queue.complete_seal(batch);
+            // After the end it is nobody's.
+            let late = if state.is_failed { state.queue.clear() } else { Vec::new() };
+            state.is_known |= is_next;
+            (is_next && !state.is_failed, late)
+        };
+        drop(late);
+        is_next.then_some(Signal::Sealed)
     }
 
     /// The codec failed on a batch: its records are rejected.
@@ -251,16 +265,20 @@ impl Lane {
     ) -> QueueStatus {
         let (expired, status) = {
             let mut state = self.lock();
-            let expired = state.queue.expire(cutoff);
-            for (number, records) in &expired {
-                state.seal_cell(*number, *records);
-            }
-            (expired, state.status_for_engine())
+            let expired = state.queue.remove_expired(cutoff);
+            (state.bury(expired), state.status_for_engine())
         };
-        for (number, records) in expired {
-            self.complete(shared, number, 0, records, BatchOutcome::Rejected { cause: cause(), attempts: 0 });
-        }
+        self.reject(shared, expired, cause);
         status
+    }
+
+    /// Memory goes back, and waiters are woken, under no lock.
+    fn reject(&self, shared: &Arc<Shared>, removed: Vec<Removed>, cause: impl Fn() -> Cause) {
+        for Removed { number, record_count, body } in removed {
+            drop(body);
+            let outcome = BatchOutcome::Rejected { cause: cause(), attempts: 0 };
+            self.complete(shared, number, 0, record_count, outcome);
+        }
     }
 
     /// Tells some records of a batch their outcome, and runs the callbacks whose turn it is.
@@ -332,9 +350,15 @@ impl Lane {
 
     /// The last word when the engine is gone: what it may have sent is unknown, the rest is rejected.
     pub(crate) fn fail_pending(&self, shared: &Arc<Shared>, cause: &Cause) {
-        self.close();
         // What was never taken has its count in the queue; the rest was sealed, so its cell knows it.
-        self.expire(shared, Instant::NEVER, || cause.clone());
+        let removed = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            state.is_failed = true;
+            let removed = state.queue.clear();
+            state.bury(removed)
+        };
+        self.reject(shared, removed, || cause.clone());
         let pending: Vec<(BatchNumber, bool)> = {
             let state = self.lock();
             state.cells.iter().map(|entry| (entry.number, entry.is_taken)).collect()
@@ -351,10 +375,25 @@ impl Lane {
 }
 
 impl LaneState {
+    fn cell(&self, number: BatchNumber) -> Option<&Arc<BatchCell>> {
+        self.cells.iter().rev().find(|entry| entry.number == number).map(|entry| &entry.cell)
+    }
+
     fn seal_cell(&self, number: BatchNumber, records: u32) {
-        if let Some(entry) = self.cells.iter().rev().find(|entry| entry.number == number) {
-            entry.cell.seal(records);
+        if let Some(cell) = self.cell(number) {
+            cell.seal(records);
         }
+    }
+
+    /// Batches that end in the queue: their counts are fixed, and their bytes stay with callbacks that must still run.
+    fn bury(&self, mut removed: Vec<Removed>) -> Vec<Removed> {
+        for batch in &mut removed {
+            if let Some(cell) = self.cell(batch.number) {
+                cell.seal(batch.record_count);
+                batch.body = cell.keep(std::mem::take(&mut batch.body));
+            }
+        }
+        removed
     }
 
     fn status_for_engine(&mut self) -> QueueStatus {
@@ -400,14 +439,21 @@ impl LaneState {
 /// The batch's callbacks go to their thread; those that it does not take, to be dropped under no lock, come back.
 fn hand_over_callbacks(shared: &Arc<Shared>, cell: &Arc<BatchCell>) -> Vec<Job> {
     let mut refused = Vec::new();
-    for pending in cell.take_callbacks() {
+    let (callbacks, kept) = cell.take_callbacks();
+    let kept = Arc::new(kept);
+    for pending in callbacks {
         let Some(result) = cell.result(pending.index, pending.timestamp_ms) else { continue };
-        let callback = pending.callback;
+        let (callback, kept) = (pending.callback, Arc::clone(&kept));
         if mutants::is_on(Mutant::K13) {
             callback(result);
             continue;
         }
-        refused.extend(shared.callbacks.run(Box::new(move || callback(result))).err());
+        let job = move || {
+            // Dropped with the last of them, and only then is the batch's memory free (D-49).
+            let _kept = kept;
+            callback(result);
+        };
+        refused.extend(shared.callbacks.run(Box::new(job)).err());
     }
     refused
 }

@@ -15,6 +15,7 @@ use crate::accumulator::buffer_memory::{BufferMemory, WaiterId};
 use crate::accumulator::producer_batch::{MemoryOwner, Segment};
 use crate::runtime::lane_account::LaneAccount;
 use crate::runtime::sync::{Mutex, MutexGuard};
+use crate::runtime::wakers::wake_all;
 use crate::time::Instant;
 
 /// Free buffers of one size are kept up to this many.
@@ -98,7 +99,7 @@ impl Memory {
             inner.is_closed = true;
             inner.wakers.values_mut().filter_map(Option::take).collect()
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 }
 
@@ -174,7 +175,7 @@ impl MemoryOwner for Memory {
             }
             woken
         };
-        woken.into_iter().for_each(Waker::wake);
+        wake_all(woken);
     }
 }
 
@@ -193,6 +194,8 @@ impl Future for WaitForRoom {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let memory = Arc::clone(&self.memory);
         let bytes = self.bytes;
+        // Wakers are user code: cloned before the lock, and those that are replaced dropped after it.
+        let mut waker = Some(cx.waker().clone());
         let mut guard = memory.lock();
         let inner = &mut *guard;
         let is_served = match self.waiter {
@@ -205,7 +208,7 @@ impl Future for WaitForRoom {
                     true
                 } else {
                     let waiter = inner.account.wait(bytes);
-                    inner.wakers.insert(waiter, Some(cx.waker().clone()));
+                    inner.wakers.insert(waiter, waker.take());
                     self.waiter = Some(waiter);
                     false
                 }
@@ -213,13 +216,15 @@ impl Future for WaitForRoom {
             Some(waiter) => match inner.wakers.get_mut(&waiter) {
                 None => true,
                 Some(_) if inner.is_closed => {
-                    inner.wakers.remove(&waiter);
+                    let own = inner.wakers.remove(&waiter);
                     inner.account.cancel(waiter);
                     self.is_done = true;
+                    drop(guard);
+                    drop(own);
                     return Poll::Ready(None);
                 }
-                Some(waker) => {
-                    *waker = Some(cx.waker().clone());
+                Some(before) => {
+                    std::mem::swap(before, &mut waker);
                     false
                 }
             },
@@ -236,16 +241,19 @@ impl Future for WaitForRoom {
 impl Drop for WaitForRoom {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.filter(|_| !self.is_done) else { return };
-        let woken = {
+        let (own, woken) = {
             let mut inner = self.memory.lock();
-            if inner.wakers.remove(&waiter).is_some() {
+            let own = inner.wakers.remove(&waiter);
+            let woken = if own.is_some() {
                 inner.account.cancel(waiter);
                 inner.serve()
             } else {
                 // Served, but nobody came for it.
                 inner.give_back(self.bytes)
-            }
+            };
+            (own, woken)
         };
-        woken.into_iter().for_each(Waker::wake);
+        drop(own);
+        wake_all(woken);
     }
 }

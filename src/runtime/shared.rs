@@ -5,13 +5,13 @@
 //! not per record. Neighbours: `driver` drains the inbox, `producer` fills it. Not here: decisions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::accumulator::partition_queue::QueueLimits;
 use crate::accumulator::producer_batch::SealJob;
 use crate::config::{Compression, ProducerConfig};
 use crate::engine::{BatchOutcome, EngineStats};
-use crate::error::Cause;
+use crate::error::{Cause, Error};
 use crate::identifiers::LaneId;
 use crate::runtime::callbacks::CallbackQueue;
 use crate::runtime::compression_pool::CompressionPool;
@@ -22,6 +22,7 @@ use crate::runtime::memory::Memory;
 use crate::runtime::sync::{AtomicBool, AtomicU8, Mutex, Notify, RwLock};
 use crate::runtime::timers::CallerTimers;
 use crate::runtime::topics::TopicTable;
+use crate::runtime::wakers::notify_all;
 
 /// An appender compresses batches up to this size itself; larger ones go to the pool (D-38).
 const INLINE_COMPRESSION_BYTES: usize = 32 * 1024;
@@ -37,6 +38,9 @@ pub(crate) enum Command {
     FlushEnded,
     CloseBegun,
     Stop(Cause),
+    /// The defect that a test wants to see survived.
+    #[cfg(test)]
+    Panic,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +93,8 @@ pub(crate) struct Shared {
     pub(crate) readiness_changed: Notify,
     pub(crate) obstacle: Mutex<Option<Arc<str>>>,
     pub(crate) stopped: Notify,
+    /// Why the I/O thread ended, if that was our fault.
+    defect: OnceLock<Arc<str>>,
     lanes: RwLock<Vec<Arc<Lane>>>,
     inbox: Mutex<Inbox>,
     driver: Notify,
@@ -98,10 +104,14 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(config: Arc<ProducerConfig>) -> Arc<Self> {
+        Self::with(config, Environment::new())
+    }
+
+    pub(crate) fn with(config: Arc<ProducerConfig>, environment: Environment) -> Arc<Self> {
         Arc::new(Self {
             number: NEXT_PRODUCER.fetch_add(1, Ordering::Relaxed),
             limits: QueueLimits::new(&config),
-            environment: Environment::new(),
+            environment,
             memory: Memory::new(config.buffer_memory),
             topics: TopicTable::default(),
             timers: CallerTimers::default(),
@@ -113,6 +123,7 @@ impl Shared {
             readiness_changed: Notify::new(),
             obstacle: Mutex::new(None),
             stopped: Notify::new(),
+            defect: OnceLock::new(),
             lanes: RwLock::new(Vec::new()),
             inbox: Mutex::new(Inbox::default()),
             driver: Notify::new(),
@@ -183,6 +194,11 @@ impl Shared {
         self.life.load(Ordering::Acquire) == OPEN
     }
 
+    /// Why nothing is accepted any more.
+    pub(crate) fn refusal(&self) -> Error {
+        self.defect.get().map_or(Error::Closed, |text| Error::Defect(Arc::clone(text)))
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         self.life.load(Ordering::Acquire) == STOPPED
     }
@@ -197,24 +213,28 @@ impl Shared {
         };
         for lane in lanes {
             lane.close();
-            lane.account.changed.notify_waiters();
+            notify_all(&lane.account.changed);
         }
         self.memory.close();
         for topic in self.topics.all() {
-            topic.changed.notify_waiters();
+            notify_all(&topic.changed);
         }
-        self.readiness_changed.notify_waiters();
+        notify_all(&self.readiness_changed);
     }
 
     /// The I/O thread has ended: everything pending is resolved, and nobody waits for it any more.
     pub(crate) fn finish(self: &Arc<Self>, cause: &Cause) {
+        if let Cause::Defect(text) = cause {
+            // The first word stays.
+            let _first = self.defect.set(Arc::clone(text));
+        }
         self.begin_close();
         for lane in self.all_lanes() {
             lane.fail_pending(self, cause);
         }
         self.life.store(STOPPED, Ordering::Release);
         self.timers.close();
-        self.stopped.notify_waiters();
+        notify_all(&self.stopped);
     }
 
     /// Compresses and checksums a batch that was just sealed, here or in the pool, and puts it into its place.

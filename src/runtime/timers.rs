@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::runtime::shared::Shared;
 use crate::runtime::sync::Mutex;
+use crate::runtime::wakers::wake_all;
 use crate::time::Instant;
 
 /// Who waits for which time.
@@ -44,7 +45,7 @@ impl CallerTimers {
                 }
             };
             match due {
-                Some(waker) => waker.wake(),
+                Some(waker) => wake_all([waker]),
                 None => return,
             }
         }
@@ -57,7 +58,7 @@ impl CallerTimers {
             inner.is_closed = true;
             std::mem::take(&mut inner.waiting)
         };
-        wakers.into_values().for_each(Waker::wake);
+        wake_all(wakers.into_values());
     }
 }
 
@@ -83,7 +84,9 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         let shared = Arc::clone(&self.shared);
-        let is_earliest = {
+        // A waker is user code: cloned before the lock, and the one that it replaces dropped after it.
+        let waker = cx.waker().clone();
+        let (is_earliest, _before) = {
             let mut inner = shared.timers.inner.lock().unwrap_or_else(PoisonError::into_inner);
             if inner.is_closed {
                 return Poll::Ready(());
@@ -96,8 +99,9 @@ impl Future for Sleep {
                 }
             };
             self.id = Some(id);
-            inner.waiting.insert((self.at, id), cx.waker().clone());
-            inner.waiting.first_key_value().is_some_and(|(key, _)| *key == (self.at, id))
+            let before = inner.waiting.insert((self.at, id), waker);
+            let is_earliest = inner.waiting.first_key_value().is_some_and(|(key, _)| *key == (self.at, id));
+            (is_earliest, before)
         };
         if is_earliest {
             shared.wake();
@@ -109,8 +113,11 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            let mut inner = self.shared.timers.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.waiting.remove(&(self.at, id));
+            let waker = {
+                let mut inner = self.shared.timers.inner.lock().unwrap_or_else(PoisonError::into_inner);
+                inner.waiting.remove(&(self.at, id))
+            };
+            drop(waker);
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::runtime::environment::entropy;
 use crate::runtime::lane_list::LaneList;
 use crate::runtime::lanes::{Lane, StickyBytes};
 use crate::runtime::sync::Notify;
+use crate::runtime::wakers::notify_all;
 use crate::time::Instant;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -122,7 +123,7 @@ impl TopicShared {
             answer.error = error;
             answer.count += 1;
         }
-        self.changed.notify_waiters();
+        notify_all(&self.changed);
     }
 
     pub(crate) fn answer(&self) -> Answer {

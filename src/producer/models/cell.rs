@@ -8,7 +8,8 @@ use std::task::{Context, Waker};
 use loom::future::block_on;
 use loom::thread;
 
-use super::{acknowledged, config, explore, producer, take};
+use super::explore;
+use crate::producer::testing::{acknowledged, config, producer, take};
 use crate::record::Record;
 
 // [OUT-4] A waiter asks for the outcome at the very moment at which it is told. Whatever the order, he is woken or finds

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use loom::future::block_on;
 use loom::thread;
 
-use super::{acknowledged, config, explore, producer, take};
+use super::explore;
+use crate::producer::testing::{acknowledged, config, producer, take};
 use crate::record::Record;
 
 // C28, D-21: when `flush` returns, every record accepted before has its outcome and its callback has run: a program may

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use loom::future::block_on;
 use loom::thread;
 
-use super::{config, explore, producer};
+use super::explore;
 use crate::identifiers::LaneId;
+use crate::producer::testing::{config, producer};
 use crate::runtime::lanes::Signal;
 use crate::runtime::shared::Inbox;
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use loom::future::block_on;
 use loom::thread;
 
-use super::{config, explore, producer};
+use super::explore;
 use crate::error::{Cause, Error, Outcome};
 use crate::producer::TrySendError;
+use crate::producer::testing::{config, producer};
 use crate::record::Record;
 use crate::runtime::shared::{Command, Inbox, Shared};
 
