@@ -7,6 +7,15 @@
 //! Neighbours: `runtime::lanes` has the locks, `runtime::driver` the I/O. Not here: anything about sockets or retries.
 
 mod builder;
+#[cfg(all(test, feature = "broker"))]
+#[allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests: what cannot go on says why, and time is theirs"
+)]
+mod false_network;
 mod handle;
 #[cfg(all(test, loom))]
 mod models;
