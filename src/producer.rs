@@ -25,6 +25,7 @@ mod statistics;
 #[allow(clippy::expect_used, reason = "tests: what cannot go on says why")]
 mod testing;
 #[cfg(all(test, not(loom)))]
+#[allow(clippy::expect_used, clippy::panic, reason = "tests: what cannot go on says why")]
 mod tests;
 
 pub use builder::ProducerBuilder;
