@@ -47,23 +47,24 @@ impl Environment {
     #[cfg(test)]
     pub(crate) fn paused() -> Self {
         let mut environment = Self::new();
-        environment.beginning = Self::paused_now();
+        environment.beginning = Self::paused_now().into_std();
         environment.is_paused = true;
         environment.publish();
         environment
     }
 
+    /// The time of a runtime whose time is paused.
     #[cfg(test)]
-    #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the tests' own clock")]
-    fn paused_now() -> std::time::Instant {
-        tokio::time::Instant::now().into_std()
+    #[allow(clippy::disallowed_methods, reason = "the tests' own clock")]
+    pub(crate) fn paused_now() -> tokio::time::Instant {
+        tokio::time::Instant::now()
     }
 
     /// The monotonic clock, read now.
     pub(crate) fn now(&self) -> Instant {
         #[cfg(test)]
         if self.is_paused {
-            let elapsed = Self::paused_now() - self.beginning;
+            let elapsed = Self::paused_now().into_std() - self.beginning;
             return Instant::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
         }
         Instant::from_nanos(u64::try_from(self.beginning.elapsed().as_nanos()).unwrap_or(u64::MAX))

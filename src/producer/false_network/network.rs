@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 use super::peer::Peer;
 use crate::config::HostPort;
 use crate::runtime::dialer::{Dial, Network};
+use crate::runtime::environment::Environment;
 
 /// What an address does with who comes.
 #[derive(Debug, Clone)]
@@ -127,7 +128,7 @@ impl Network for FalseNetwork {
     }
 
     async fn connect(&self, address: SocketAddr, _dial: &Dial) -> io::Result<FalseStream> {
-        self.0.dialled.lock().expect("no panic").push((Instant::now(), address));
+        self.0.dialled.lock().expect("no panic").push((Environment::paused_now(), address));
         let host = self.0.hosts.lock().expect("no panic").get(&address).cloned();
         let peer = match host {
             Some(Host::Serves(peer)) => peer,

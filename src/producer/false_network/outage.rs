@@ -7,6 +7,7 @@ use super::peer::Peer;
 use super::{deliver, pause, producer, values};
 use crate::error::Outcome;
 use crate::record::Record;
+use crate::runtime::environment::Environment;
 
 /// The outage lasts this long: a minute, ten with `FACTEUR_OUTAGE_SECONDS=600` (25 s of real time in debug, since the
 /// driver publishes the clock every millisecond while a batch is open).
@@ -43,7 +44,7 @@ async fn a_long_outage_ends_within_l() {
     let held = producer.statistics();
     assert!(held.buffer_available_bytes <= BUFFER);
     network.host(address(1), Host::Serves(peer.clone()));
-    let healed = tokio::time::Instant::now();
+    let healed = Environment::paused_now();
 
     let mut delivered = vec!["value 0".to_owned()];
     let mut rejected = 0;

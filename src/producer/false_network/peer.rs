@@ -43,7 +43,7 @@ impl Peer {
         Self(Arc::new(Inner {
             cluster: Arc::new(Mutex::new(cluster)),
             advertised: HostPort { host: "one.invalid".to_owned(), port: 9092 },
-            began: TokioInstant::now(),
+            began: Environment::paused_now(),
             reads: watch::Sender::new(true),
             answered: Mutex::default(),
         }))
