@@ -21,13 +21,18 @@ use crate::dedup::{Answer, Outcome, Venue, assert_conforms, run_all};
 #[test]
 #[ignore = "needs a real Kafka, Java and kcat: run scripts/test-kafka.sh"]
 fn five_brokers_answer_as_the_table_says_on_4_4_0_and_on_3_9_2_and_on_2_8_2() {
-    let columns = vec![
+    let mut columns = vec![
         (Venue::Embedded, embedded(), Vec::new()),
         (Venue::Model, run_all(&mut Model::of_one_node()), replicated::run(&mut ModelFollowers::new())),
-        (Venue::Kafka440, real(Venue::Kafka440), three_nodes()),
-        (Venue::Kafka392, real(Venue::Kafka392), Vec::new()),
-        (Venue::Kafka282, real(Venue::Kafka282), Vec::new()),
     ];
+    // scripts/test-kafka.sh may be told to leave versions out.
+    let wanted = std::env::var("KAFKA_VERSIONS").unwrap_or_default();
+    for venue in [Venue::Kafka440, Venue::Kafka392, Venue::Kafka282] {
+        if wanted.is_empty() || wanted.split_whitespace().any(|version| version == venue.name()) {
+            let followers = if venue == Venue::Kafka440 { three_nodes() } else { Vec::new() };
+            columns.push((venue, real(venue), followers));
+        }
+    }
     let table = Table::new(&columns);
     println!("{}", table.lines().join("\n"));
     for (venue, single, followers) in &columns {
