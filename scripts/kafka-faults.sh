@@ -7,6 +7,7 @@
 # RECORDS   at least so many records, default 1000000       FAULTS   so many incidents, default 50
 # SEED      which faults, where, how long; default 1        COMBO    all (default), none, pause, kill, partition,
 # BURST     records per millisecond, default 3                       latency, wire or disk
+# IDEMPOTENCE=false is the control: the same faults then repeat records, the verdict says so, and the run fails.
 #
 # Kinds: kill -9, SIGSTOP, orderly restart, moved leaders, two followers stopped, min.insync.replicas broken, a full disk,
 # ten of the injector's, and five ways to cut links between nodes or to the client. What this machine does not permit is

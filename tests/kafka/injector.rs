@@ -13,11 +13,11 @@ use facteur::{Producer, ProducerConfig, Record};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::cluster::{Cluster, Setup};
+use crate::cluster::Cluster;
 use crate::reader::Log;
+use crate::shared;
 
 const TOPIC: &str = "through-the-injector";
-const THREE_NODES: Setup = Setup { version: "4.4.0", nodes: 3 };
 
 fn producer(bootstrap: &str, is_idempotent: bool, delivery_timeout_ms: &str) -> Producer {
     let is_idempotent = if is_idempotent { "true" } else { "false" };
@@ -50,7 +50,8 @@ fn copies(cluster: &Cluster, value: &str) -> usize {
 #[test]
 #[ignore = "needs a real Kafka, Java and kcat: run scripts/test-kafka.sh"]
 fn no_client_leaves_the_injector_on_4_4_0_with_three_nodes() {
-    let mut cluster = Cluster::start(THREE_NODES);
+    let mut shared = shared::lock();
+    let (cluster, _) = shared.parts();
     cluster.create_topic(TOPIC, 1, &[]);
     cluster.await_full_isr(TOPIC, 1);
     let runtime = Runtime::new().expect("a runtime");
@@ -66,7 +67,7 @@ fn no_client_leaves_the_injector_on_4_4_0_with_three_nodes() {
         let toxic = NewToxic::new("drop_response", filter.as_object().expect("an object").clone());
         runtime.block_on(async { injector.add_toxic("kafka", &toxic) }).expect("armed");
         send(producer, value).expect("delivered");
-        assert_eq!(copies(&cluster, value), expected, "{value}");
+        assert_eq!(copies(cluster, value), expected, "{value}");
         let toxic = "drop_response_downstream";
         assert_eq!(injector.toxic("kafka", toxic).expect("there").attributes["fired"], json!(1));
         runtime.block_on(async { injector.remove_toxic("kafka", toxic) }).expect("removed");
@@ -85,7 +86,7 @@ fn no_client_leaves_the_injector_on_4_4_0_with_three_nodes() {
     let down = ProxyChange { enabled: Some(false), ..ProxyChange::default() };
     runtime.block_on(injector.update("kafka", &down)).expect("down");
     let lost = send(&hasty, "while down").expect_err("nobody can be reached");
-    assert_eq!(copies(&cluster, "while down"), 0, "{lost}");
+    assert_eq!(copies(cluster, "while down"), 0, "{lost}");
 
     for producer in [plain, idempotent, hasty] {
         producer.close_blocking(Duration::from_secs(5));

@@ -14,14 +14,15 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::{PATIENCE, script};
 
-/// Ends what a run left behind: `$1` is its directory, which stands in the command line of each of its nodes.
+/// Ends what a run left behind: `$1` is its directory, which stands in the command line of each of its nodes. A node that is
+/// just dying still has files open, so the small disk goes lazily.
 const REAPER: &str = r#"
 cat >/dev/null
 for file in "$1"/*.pid; do
   pid=$(cat "$file" 2>/dev/null) || continue
   if tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$1"; then kill -KILL "$pid"; fi
 done
-for small in "$1"/*/small; do [ ! -d "$small" ] || umount "$small" 2>/dev/null; done
+for small in "$1"/*/small; do [ ! -d "$small" ] || umount -l "$small" 2>/dev/null; done
 rm -rf "$1"
 "#;
 

@@ -6,6 +6,7 @@
 //! the faults, [`crate::oracle`] judges. Not here: rows of the fault matrix, which have tests of their own.
 //!
 //! `scripts/kafka-faults.sh` runs the long form; RECORDS, FAULTS, SEED and COMBO say how much, which and in which order.
+//! IDEMPOTENCE=false is the control: the same faults must then repeat records, or the judge sees nothing.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -99,7 +100,10 @@ fn storm(
 ) {
     let begun = Instant::now();
     cluster.create_topic(plan.topic, LANES, &[]);
-    let producer = producer_at(&wire.bootstrap, SETTINGS);
+    let idempotence = std::env::var("IDEMPOTENCE").unwrap_or_else(|_| "true".to_owned());
+    let settings: Vec<_> =
+        SETTINGS.iter().copied().chain([("enable.idempotence", idempotence.as_str())]).collect();
+    let producer = producer_at(&wire.bootstrap, &settings);
     let mut made = Vec::new();
     let history = under(&producer, plan.topic, Load { minimum: plan.records, burst: plan.burst }, |phase| {
         let mut nemesis = Nemesis::new(cluster, wire, plan.topic, kinds, plan.seed);

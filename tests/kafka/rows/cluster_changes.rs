@@ -1,4 +1,4 @@
-//! Rows B01, B02, B06 and B47: leaders that move in order, and a rolling upgrade.
+//! Rows B01, B02, B06, B10 and B47: leaders that move in order, an unclean election, and a rolling upgrade.
 //!
 //! Neighbours: [`super::nodes`] for leaders that die. Not here: hints that lie; no real Kafka gives them.
 
@@ -8,7 +8,7 @@ use facteur::engine::Observation;
 use facteur::{ErrorCode, Observed};
 
 use super::Row;
-use crate::cluster::{Cluster, Setup};
+use crate::cluster::{Cluster, Setup, wait_until};
 use crate::oracle::judge;
 use crate::reader::Log;
 use crate::relay::Relay;
@@ -104,6 +104,38 @@ fn move_about(row: &mut Row, topic: &str, mut is_enough: impl FnMut(&mut Row) ->
         }
     }
     12
+}
+
+// B10. A replica that was behind is elected, against all advice: what the others had acknowledged is cut away. That loss is
+// the cluster's and cannot be prevented from here; but the new leader remembers less of this producer than it has sent and
+// refuses what follows as out of order. Fails if the producer stays with a sequence that nobody will ever take, repeats a
+// record, or changes their order.
+#[test]
+#[ignore = "needs a real Kafka, Java and kcat: run scripts/test-kafka.sh"]
+fn b10_after_an_unclean_election_the_producer_goes_on_in_order_on_4_4_0() {
+    let mut shared = shared::lock();
+    let (cluster, _) = shared.parts();
+    let risky = [("min.insync.replicas", "1"), ("unclean.leader.election.enable", "true")];
+    cluster.create_topic_on("b10", &[1, 2], &risky);
+    cluster.await_full_isr("b10", 1);
+    let bootstrap = cluster.bootstrap();
+    let mut row = Row::on(shared, "b10", 1, (&bootstrap, &[]));
+    row.deliver(0, 20);
+    row.cluster().kill(2);
+    wait_until("the leader to be alone", || {
+        row.cluster().partition("b10", 0).is_some_and(|found| found.isr_nodes.len() == 1)
+    });
+    row.deliver(0, 20);
+    row.cluster().kill(1);
+    row.send(0, 20);
+    row.cluster().restart(2);
+    wait_until("the other to lead", || row.cluster().leader("b10", 0) == Some(2));
+    wait_until("the new leader to acknowledge", || row.stream.acknowledged(0) == 60);
+
+    let (total, statistics) = row.end_after_loss();
+    println!("b10: {total}; lane resets {}", statistics.lane_resets);
+    assert_eq!((total.acknowledged, total.lost), (60, 20), "lost is what only the first leader had");
+    assert_eq!((total.repeated, total.reordered, total.phantom, total.stuck), (0, 0, 0, 0), "{total}");
 }
 
 // B47. A rolling upgrade under load, from 3.9.2 to 4.4.0: for a while the nodes speak other versions. Fails if one

@@ -20,7 +20,7 @@ use facteur::engine::Observation;
 use facteur::{ErrorCode, Observations, Observed, Producer, ProducerConfig};
 
 use crate::cluster::Cluster;
-use crate::oracle::{Told, judge};
+use crate::oracle::{Tally, Told, judge};
 use crate::reader::Log;
 use crate::shared::{self, Shared};
 use crate::wire::Wire;
@@ -164,6 +164,17 @@ impl Row {
         assert!(total.is_clean(), "{topic}: {total}");
         self.seen.extend(self.sink.take());
         Ended { history, log, seen: self.seen, statistics }
+    }
+
+    /// Heals, reads the log and judges, where the cluster itself has lost records.
+    fn end_after_loss(mut self) -> (Tally, facteur::Statistics) {
+        let (topic, lanes) = (self.topic, self.lanes);
+        let (cluster, _) = self.shared.parts();
+        cluster.heal();
+        cluster.await_full_isr(topic, lanes);
+        let history = self.stream.finish(&self.producer);
+        let total = judge(&history.sent, &Log::fetch(cluster, topic, lanes).logged()).total;
+        (total, self.producer.statistics())
     }
 
     /// As [`Self::end`], and every record must have been acknowledged.
