@@ -96,16 +96,17 @@ impl Cluster {
 impl Engine {
     pub(super) fn want_topic(&mut self, topic: &Arc<str>) {
         let now = self.now;
+        let is_new = !self.cluster.topics.contains_key(topic);
         let state = self.cluster.topics.entry(Arc::clone(topic)).or_insert_with(|| TopicState {
             id: TopicId::ZERO,
             lanes: Vec::new(),
             last_used: now,
             is_wanted: true,
         });
-        let is_new = state.lanes.is_empty() && !state.is_wanted;
         state.is_wanted = true;
         state.last_used = now;
         self.cluster.refresh.is_wanted = true;
+        // Only once per topic, as in Java: a sender that asks again after each answer must not cancel the backoff (Q16).
         if is_new {
             self.cluster.refresh.not_before = now;
         }

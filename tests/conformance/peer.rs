@@ -22,6 +22,9 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use uuid::Uuid;
 
+/// In the place of a leader: the partition is not listed at all, as by a broker that lags behind.
+pub const UNLISTED: i32 = -9;
+
 pub const PRODUCE: i16 = 0;
 pub const METADATA: i16 = 3;
 pub const API_VERSIONS: i16 = 18;
@@ -334,6 +337,7 @@ impl PeerCluster {
             .partitions
             .iter()
             .zip(0..)
+            .filter(|((leader, _), _)| *leader != UNLISTED)
             .map(|((leader, epoch), index)| {
                 let partition = MetadataResponsePartition::default()
                     .with_partition_index(index)
