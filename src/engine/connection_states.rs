@@ -63,6 +63,11 @@ impl Connection {
         self.state == ConnectionState::Ready
     }
 
+    /// For primed starts: the first request number.
+    pub(crate) const fn prime(&mut self, first: i32) {
+        self.next_correlation_id = first;
+    }
+
     /// The next request number; wraps before `i32::MAX`, whose neighbours Java reserves.
     pub(crate) const fn correlation_id(&mut self) -> i32 {
         let id = self.next_correlation_id;

@@ -43,7 +43,9 @@ impl Engine {
         let (address, attempt) = (known.address.clone(), known.failures);
         self.next_connection += 1;
         let timeout = self.setup_timeout(attempt);
-        self.connections.insert(id, Connection::new(id, node, now));
+        let mut opened = Connection::new(id, node, now);
+        opened.prime(self.first_correlation_id);
+        self.connections.insert(id, opened);
         // The runtime keeps the timeout; this one only guards against a runtime that forgets.
         self.timers.set(Timer::Connection(id), now + timeout * 2);
         self.actions.push_back(Action::Connect { connection: id, node, address, attempt, timeout });

@@ -92,6 +92,8 @@ pub struct Engine {
     is_observed: bool,
     /// Where the sequences of lanes begin: 0, unless a simulation wants to see them wrap.
     first_sequence: Sequence,
+    /// Where the correlation ids of connections begin: 0, unless a simulation wants to see them wrap.
+    first_correlation_id: i32,
     stats: EngineStats,
 }
 
@@ -128,6 +130,7 @@ impl Engine {
             ready_wanted: false,
             is_observed,
             first_sequence: Sequence::ZERO,
+            first_correlation_id: 0,
             stats: EngineStats::default(),
             config,
         }
@@ -138,6 +141,12 @@ impl Engine {
     /// that they do not know (D2, D3).
     pub const fn prime_sequences(&mut self, first: Sequence) {
         self.first_sequence = first;
+    }
+
+    /// For simulations: connections that are opened from now on number their requests from `first` instead of 0, so that
+    /// the wrap is met without two thousand million requests.
+    pub const fn prime_correlation_ids(&mut self, first: i32) {
+        self.first_correlation_id = first;
     }
 
     /// Something happened at `now`.
