@@ -32,7 +32,7 @@ mod oracle;
 mod simulation;
 
 /// Plain `cargo test` runs these: a few seconds in debug.
-const QUICK_SEEDS: std::ops::Range<u64> = 0..100;
+const QUICK_SEEDS: std::ops::Range<u64> = 0..60;
 
 // The contract of `spec/reliability.md` 3.1, over as many worlds as there is time for. Fails with the seed, the breaches
 // and the command that shows the run again.

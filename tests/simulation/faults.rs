@@ -226,6 +226,7 @@ impl World {
                 let producer = self.cx.tape.below(self.producers.len() as u64) as u8;
                 let number = usize::from(producer);
                 self.producers[number].is_suspended = true;
+                self.suspended_ns += until.as_nanos() - self.cx.now.as_nanos();
                 self.suspended_until[number] = until;
                 self.cx.plan(until, Happening::Resume { producer });
                 return true;

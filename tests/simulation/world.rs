@@ -38,6 +38,8 @@ pub struct World {
     pub cluster: Cluster,
     pub producers: Vec<Producer>,
     pub suspended_until: Vec<Instant>,
+    /// How long processes stood still, all in all.
+    pub suspended_ns: u64,
     /// What may break in the present window.
     pub window: Vec<FaultKind>,
     pub window_ends: Instant,
@@ -90,6 +92,7 @@ impl World {
             cluster,
             producers,
             suspended_until: vec![Instant::ZERO; plan.producers],
+            suspended_ns: 0,
             window: Vec::new(),
             window_ends: Instant::ZERO,
             faults: [0; FaultKind::ALL.len()],
