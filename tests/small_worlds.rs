@@ -105,3 +105,55 @@ fn the_whole_small_world_is_walked_when_asked_for() {
     explore(TWO_BY_TWO, Memory::States);
     explore(Bounds { hints: false, ..TWO_BY_TWO }, Memory::States);
 }
+
+// The walk is not blind: an engine with a broken rule breaks a promise in a small world too. K9, K11, K13, K14 and K16
+// have no part in these worlds (topics stay, one thread, timers and sockets are what the scene makes them).
+#[cfg(facteur_mutants)]
+#[test]
+fn broken_rules_show_in_small_worlds() {
+    use facteur::mutants::{Mutant, switch_on};
+
+    let mut missed = Vec::new();
+    for mutant in [
+        Mutant::K1,
+        Mutant::K2,
+        Mutant::K3,
+        Mutant::K4,
+        Mutant::K5,
+        Mutant::K6,
+        Mutant::K7,
+        Mutant::K8,
+        Mutant::K10,
+        Mutant::K12,
+        Mutant::K15,
+        Mutant::D4Present,
+        Mutant::D4Absent,
+    ] {
+        let caught = std::thread::spawn(move || {
+            switch_on(Some(mutant));
+            for bounds in [
+                Bounds { faults: 1, batches: 3, ..ALONE },
+                Bounds { faults: 2, batches: 2, ..ALONE },
+                Bounds { faults: 1, batches: 2, ..TWO_BY_TWO },
+                Bounds { faults: 2, batches: 3, ..ALONE },
+                Bounds { faults: 2, batches: 2, ..TWO_BY_TWO },
+            ] {
+                let walk = std::panic::AssertUnwindSafe(|| explore(bounds, Memory::States));
+                if let Err(panic) = std::panic::catch_unwind(walk) {
+                    let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                    return Some(format!(
+                        "{bounds:?}: {}",
+                        text.lines().take(12).collect::<Vec<_>>().join(" ")
+                    ));
+                }
+            }
+            None
+        });
+        match caught.join().expect("panics are caught") {
+            Some(how) => println!("CAUGHT {mutant:?} in {how}"),
+            None => missed.push(mutant),
+        }
+    }
+    println!("MISSED {missed:?}");
+    assert!(missed.is_empty(), "no small world shows {missed:?}");
+}

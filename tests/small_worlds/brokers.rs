@@ -15,6 +15,8 @@ pub enum Treatment {
     Honest,
     /// `NOT_ENOUGH_REPLICAS` (19): refused before anything is appended.
     Refused,
+    /// `INVALID_RECORD` (87): refused for good, nothing appended.
+    Invalid,
     /// `REQUEST_TIMED_OUT` (7): appended, and answered with an error all the same.
     Doubtful,
 }
@@ -47,11 +49,15 @@ impl Brokers {
         if !leads {
             return Reply::to(batch, 6, -1);
         }
-        if treatment == Treatment::Refused {
-            return Reply::to(batch, 19, -1);
+        match treatment {
+            Treatment::Refused => Reply::to(batch, 19, -1),
+            Treatment::Invalid => Reply::to(batch, 87, -1),
+            Treatment::Honest => self.append_as_leader(batch),
+            Treatment::Doubtful => {
+                let reply = self.append_as_leader(batch);
+                if reply.code == 0 { Reply::to(batch, 7, -1) } else { reply }
+            }
         }
-        let reply = self.append_as_leader(batch);
-        if treatment == Treatment::Doubtful && reply.code == 0 { Reply::to(batch, 7, -1) } else { reply }
     }
 
     fn append_as_leader(&mut self, batch: &PeerBatch) -> Reply {

@@ -8,6 +8,7 @@
 //!    Cut       a connection breaks; of its requests the first 0, 1, … still arrive, as zombies; its answers are lost
 //!    Stall     a connection carries nothing any more, and nobody is told: only the request timeout ends it
 //!    Refused   the broker refuses the oldest request: 19, nothing appended
+//!    Invalid   the broker refuses the oldest request for good: 87, nothing appended
 //!    Doubtful  the broker appends the oldest request and answers an error: 7
 //!    Move      a lane's leader moves to the other broker
 //!    Slow      the network takes longer than the engine's next timer: it fires while messages are on their way
@@ -222,8 +223,8 @@ impl Scene {
             steps.push(Step::Stall(connection));
         }
         for connection in self.wires.arriving() {
-            steps.push(Step::Arrives(connection, Treatment::Refused));
-            steps.push(Step::Arrives(connection, Treatment::Doubtful));
+            let treatments = [Treatment::Refused, Treatment::Invalid, Treatment::Doubtful];
+            steps.extend(treatments.map(|treatment| Step::Arrives(connection, treatment)));
         }
         if !is_quiet {
             if self.bounds.brokers > 1 {

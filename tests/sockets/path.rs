@@ -17,7 +17,7 @@ pub const PROXY: &str = "kafka";
 
 /// Short, so that many faults fit in seconds; each fault is over long before a record's time is.
 const SETTINGS: &[(&str, &str)] = &[
-    ("request.timeout.ms", "600"),
+    ("request.timeout.ms", "400"),
     ("delivery.timeout.ms", "30000"),
     ("max.block.ms", "30000"),
     ("linger.ms", "2"),

@@ -129,7 +129,7 @@ impl Kind {
 
     /// Makes the fault, lets it last, and takes it back.
     pub async fn happen(self, path: &Path, draw: u64) {
-        let lasts = Duration::from_millis(150 + draw % 350);
+        let lasts = Duration::from_millis(100 + draw % 350);
         match self.way(draw) {
             Way::Toxic { name, stream, attributes } => {
                 let attributes = attributes.as_object().expect("an object").clone();

@@ -16,7 +16,7 @@ use crate::workload::{Desk, LANES, flow, send};
 /// What a busy machine may add to any time.
 const SLACK: Duration = Duration::from_secs(8);
 /// Peace between two faults.
-const PAUSE_MS: std::ops::Range<u64> = 20..200;
+const PAUSE_MS: std::ops::Range<u64> = 10..100;
 
 pub struct Run {
     pub seed: u64,
