@@ -8,8 +8,11 @@
 //!
 //! The worlds here take seconds. All of them, in release, with their figures:
 //! ```text
-//! SMALL_WORLDS=full cargo test --release --test small_worlds -- --nocapture
+//! cargo test --release --test small_worlds -- --ignored --nocapture
 //! ```
+//! The figures of the issue's world, with an engine of its release profile on a busy machine: 33,060,102 interleavings in
+//! 46,868 runs through 23,955 states, at most 19 choices each; with its neighbours 67.8 million in 20 s of processor time.
+//!
 //! A world that breaks a promise prints the choices that lead there.
 //!
 //! Neighbours: `small_worlds/explorer.rs` walks, `conformance/world.rs` is the engine's body.
@@ -92,18 +95,16 @@ fn two_lanes_keep_their_promises_in_every_interleaving() {
     explore(Bounds { batches: 2, faults: 1, ..TWO_BY_TWO }, Memory::States);
 }
 
-// The issue's bounds and their neighbours: only when asked for, in release.
+// The issue's bounds and their neighbours. Fails as the short ones do.
 #[test]
-fn the_whole_small_world_is_walked_when_asked_for() {
-    if std::env::var("SMALL_WORLDS").as_deref() != Ok("full") {
-        println!("not asked for: SMALL_WORLDS=full cargo test --release --test small_worlds -- --nocapture");
-        return;
-    }
+#[ignore = "a minute in release: cargo test --release --test small_worlds -- --ignored --nocapture"]
+fn the_whole_small_world_keeps_its_promises_in_every_interleaving() {
     explore(Bounds { batches: 3, faults: 2, ..ALONE }, Memory::States);
     explore(Bounds { batches: 3, faults: 3, ..ALONE }, Memory::States);
     explore(Bounds { leaders: &[1, 1], ..TWO_BY_TWO }, Memory::States);
     explore(TWO_BY_TWO, Memory::States);
     explore(Bounds { hints: false, ..TWO_BY_TWO }, Memory::States);
+    explore(Bounds { batches: 2, faults: 3, ..TWO_BY_TWO }, Memory::States);
 }
 
 // The walk is not blind: an engine with a broken rule breaks a promise in a small world too. K9, K11, K13, K14 and K16

@@ -27,7 +27,7 @@ use crate::brokers::{Brokers, Treatment, answer_of, content, stamp_of};
 use crate::explorer::{Choices, SeenBefore};
 use crate::oracle::wire::Written;
 use crate::oracle::{Conditions, History, Lane, Leaks, RecordId, Timeouts, Told, check};
-use crate::peer::{Request, produce_answer};
+use crate::peer::{PeerBatch, Request, produce_answer};
 use crate::wires::{Reply, Wires};
 use crate::world::World;
 
@@ -170,20 +170,7 @@ impl Scene {
     }
 
     fn note(&mut self) {
-        while let Some(request) = self.world.requests.pop_front() {
-            for batch in &request.batches {
-                self.history.wire.written(Written {
-                    lane: lane_of(batch.partition),
-                    stamp: stamp_of(batch),
-                    connection: request.connection.0,
-                    // Not in the frame. A gate that opens too early on a new epoch shows in the log, not here.
-                    leader_epoch: 0,
-                    first: RecordId(batch.values[0].split(' ').next().unwrap().parse().unwrap()),
-                    content: batch.values.iter().fold(0, |sum, value| sum ^ content(value)),
-                });
-            }
-            self.wires.put(request);
-        }
+        let requests: Vec<Request> = self.world.requests.drain(..).collect();
         while let Some(&id) = self.world.resolved.get(self.told) {
             self.told += 1;
             let told = match self.world.outcome(id) {
@@ -194,9 +181,19 @@ impl Scene {
             let now = self.now();
             self.history.told(RecordId(id as u64), told, now);
         }
+        // In the order in which the engine did it: a connection may end and its batches leave on another one at once.
         while let Some(observation) = self.world.observations.get(self.observed) {
             self.observed += 1;
             match observation {
+                Observation::BatchSent { batch, connection, correlation_id, .. } => {
+                    let sent = |request: &&Request| {
+                        (request.connection, request.correlation_id) == (*connection, *correlation_id)
+                    };
+                    // What was handed over in the turn in which its connection ended never left.
+                    let Some(request) = requests.iter().find(sent) else { continue };
+                    let sent = request.batches.iter().find(|sent| sent.partition == batch.partition);
+                    self.history.wire.written(written(request, sent.expect("the batch is in its request")));
+                }
                 Observation::LateAcknowledgement { batch, base_offset } => {
                     let lane = self.history.lane(lane_of(batch.partition));
                     let id = lane[usize::try_from(batch.batch.0).expect("few batches")];
@@ -205,6 +202,9 @@ impl Scene {
                 Observation::ConnectionLost { connection, .. } => self.history.wire.ended(connection.0),
                 _ => {}
             }
+        }
+        for request in requests {
+            self.wires.put(request);
         }
     }
 
@@ -341,4 +341,17 @@ impl Scene {
 
 fn lane_of(partition: i32) -> Lane {
     Lane(u32::try_from(partition).expect("a partition"))
+}
+
+/// A batch as it stands in a frame.
+fn written(request: &Request, batch: &PeerBatch) -> Written {
+    Written {
+        lane: lane_of(batch.partition),
+        stamp: stamp_of(batch),
+        connection: request.connection.0,
+        // Not in the frame. A gate that opens too early on a new epoch shows in the log, not here.
+        leader_epoch: 0,
+        first: RecordId(batch.values[0].split(' ').next().unwrap().parse().unwrap()),
+        content: batch.values.iter().fold(0, |sum, value| sum ^ content(value)),
+    }
 }
