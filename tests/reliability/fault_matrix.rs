@@ -59,7 +59,6 @@ const WAITS: &str = "N35";
 
 /// P0 rows whose test is not in their first venue, and why.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("N17", "the pieces come from the injector, over real sockets"),
     ("C04", "the engine knows no futures: only a handle can drop one"),
     ("C05", "shown with the embedded broker, and every interleaving of the drop by loom"),
     ("C06", "shown with the embedded broker: the outcome must be the log's"),
@@ -77,6 +76,7 @@ fn venue(path: &str, name: &str) -> &'static str {
     } else if is_in(&[
         "tests/conformance/handle",
         "tests/conformance/regressions_handle",
+        "tests/handle",
         "tests/integration",
         "tests/broker",
     ]) {
