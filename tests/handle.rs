@@ -15,6 +15,7 @@ mod handle {
 
     mod cancel;
     mod ends;
+    mod memory;
     mod stress;
     mod user_code;
 }

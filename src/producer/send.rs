@@ -264,6 +264,8 @@ impl Sending<'_> {
         begun: Instant,
         deadline: Instant,
     ) -> Result<(), Error> {
+        // A lane that only lingers has made no progress either: that ends now.
+        let _waits = self.shared.wait_for_lane();
         loop {
             let changed = lane.account.changed.notified();
             let now = self.shared.environment.now();

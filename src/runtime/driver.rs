@@ -223,7 +223,7 @@ impl<N: Network> Driver<N> {
     }
 
     fn watch_memory(&mut self, now: Instant) {
-        let waiting = self.shared.memory.has_waiters();
+        let waiting = self.shared.is_memory_short();
         if waiting != self.memory_is_short {
             self.memory_is_short = waiting;
             self.engine.handle(now, Event::MemoryPressure { waiting });

@@ -4,7 +4,7 @@
 //! and a list of what the driver should know. A signal is one push and, if the driver sleeps, one wake-up, per batch and
 //! not per record. Neighbours: `driver` drains the inbox, `producer` fills it. Not here: decisions.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::accumulator::partition_queue::QueueLimits;
@@ -95,11 +95,23 @@ pub(crate) struct Shared {
     pub(crate) stopped: Notify,
     /// Why the I/O thread ended, if that was our fault.
     defect: OnceLock<Arc<str>>,
+    /// Senders that wait for a lane's share, not for memory (D-35).
+    lane_waiters: AtomicUsize,
     lanes: RwLock<Vec<Arc<Lane>>>,
     inbox: Mutex<Inbox>,
     driver: Notify,
     is_driver_told: AtomicBool,
     life: AtomicU8,
+}
+
+/// See [`Shared::wait_for_lane`].
+#[derive(Debug)]
+pub(crate) struct LaneWaiter<'a>(&'a Shared);
+
+impl Drop for LaneWaiter<'_> {
+    fn drop(&mut self) {
+        self.0.lane_waiters.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Shared {
@@ -124,6 +136,7 @@ impl Shared {
             obstacle: Mutex::new(None),
             stopped: Notify::new(),
             defect: OnceLock::new(),
+            lane_waiters: AtomicUsize::new(0),
             lanes: RwLock::new(Vec::new()),
             inbox: Mutex::new(Inbox::default()),
             driver: Notify::new(),
@@ -138,6 +151,22 @@ impl Shared {
         if !self.is_driver_told.swap(true, Ordering::AcqRel) {
             self.driver.notify_one();
         }
+    }
+
+    /// Somebody waits for a lane's share: while this lives nothing lingers, as while somebody waits for memory.
+    pub(crate) fn wait_for_lane(&self) -> LaneWaiter<'_> {
+        {
+            // Under the lock that the driver takes before it looks, so that it cannot overlook it.
+            let _inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+            self.lane_waiters.fetch_add(1, Ordering::Relaxed);
+        }
+        self.wake();
+        LaneWaiter(self)
+    }
+
+    /// Whether somebody waits for memory or for a lane's share of it.
+    pub(crate) fn is_memory_short(&self) -> bool {
+        self.lane_waiters.load(Ordering::Relaxed) > 0 || self.memory.has_waiters()
     }
 
     pub(crate) fn signal(&self, lane: LaneId, signal: Signal) {
