@@ -17,6 +17,7 @@ mod conformance {
     pub mod world;
 
     mod accumulator;
+    mod dead_lane;
     mod decisions;
     mod errors;
     mod expiry;
