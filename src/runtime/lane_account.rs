@@ -7,7 +7,7 @@
 //! Neighbours: `lanes` has one per lane, `memory` is the account of all. Not here: waiting, which `producer::send` does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::accumulator::producer_batch::MemoryOwner;
@@ -21,8 +21,10 @@ use crate::time::Instant;
 pub(crate) struct LaneAccount {
     memory: Arc<Memory>,
     held_bytes: AtomicUsize,
-    /// Nanoseconds: the last outcome, or the first segment after a time without any.
+    /// Nanoseconds: the last outcome that was not time running out, or the first segment after a time without any.
     last_progress: AtomicU64,
+    /// Time ran out for a batch, and nothing has moved since.
+    is_overdue: AtomicBool,
     /// Woken when the lane holds less or makes progress.
     pub(crate) changed: Notify,
 }
@@ -33,6 +35,7 @@ impl LaneAccount {
             memory,
             held_bytes: AtomicUsize::new(0),
             last_progress: AtomicU64::new(0),
+            is_overdue: AtomicBool::new(false),
             changed: Notify::new(),
         })
     }
@@ -50,14 +53,21 @@ impl LaneAccount {
         self.held_bytes.load(Ordering::Relaxed) > 0 && now.since(last) > timeout
     }
 
-    /// A segment of this size was given to the lane.
+    /// A segment of this size was given to the lane. One that was empty is as good as new, unless time emptied it.
     pub(crate) fn took(&self, bytes: usize, now: Instant) {
-        if self.held_bytes.fetch_add(bytes, Ordering::Relaxed) == 0 {
+        let was_empty = self.held_bytes.fetch_add(bytes, Ordering::Relaxed) == 0;
+        if was_empty && !self.is_overdue.load(Ordering::Relaxed) {
             self.progressed(now);
         }
     }
 
-    /// A batch of the lane has got its outcome.
+    /// A batch of the lane ended because its time ran out: that is no progress.
+    pub(crate) fn ran_out_of_time(&self) {
+        self.is_overdue.store(true, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// A batch of the lane has got an outcome that shows that it moves.
     pub(crate) fn progressed(&self, now: Instant) {
         self.last_progress.store(now.as_nanos(), Ordering::Relaxed);
         notify_all(&self.changed);
@@ -94,5 +104,23 @@ mod tests {
         account.progressed(Instant::from_millis(1400));
         assert!(!account.is_stuck(Instant::from_millis(1500), timeout));
         assert!(account.may_hold(500, Instant::from_millis(1500), timeout), "alive again");
+    }
+
+    // D-35, C25: the records of a dead lane expire, and new ones come. Fails if the emptied lane counts as a new one: it would
+    // have all of the buffer once per delivery timeout.
+    #[test]
+    fn a_lane_that_time_has_emptied_is_not_a_new_one() {
+        let account = LaneAccount::new(Memory::new(1000));
+        let timeout = Duration::from_secs(1);
+        account.took(400, Instant::ZERO);
+        account.ran_out_of_time();
+        account.held_bytes.store(0, Ordering::Relaxed);
+        account.took(400, Instant::from_millis(9_000));
+        assert!(!account.may_hold(500, Instant::from_millis(9_001), timeout));
+        account.progressed(Instant::from_millis(9_002));
+        assert!(
+            account.may_hold(500, Instant::from_millis(9_003), timeout),
+            "the first acknowledgement ends it"
+        );
     }
 }

@@ -296,8 +296,13 @@ impl Lane {
         };
         let Some(cell) = cell else { return };
         let counter = shared.counters.of(&outcome);
+        let is_progress = is_progress(&outcome);
         cell.resolve(first, count, outcome, counter);
-        self.account.progressed(shared.environment.shared().now);
+        if is_progress {
+            self.account.progressed(shared.environment.shared().now);
+        } else {
+            self.account.ran_out_of_time();
+        }
         self.let_done_leave(shared);
     }
 
@@ -433,6 +438,17 @@ impl LaneState {
             }
         }
         done
+    }
+}
+
+/// Whether an outcome shows that the lane still moves: time that ran out does not (D-35). A dead lane whose records expire
+/// one after the other would otherwise count as a lively one and hold all of the buffer.
+const fn is_progress(outcome: &BatchOutcome) -> bool {
+    match outcome {
+        BatchOutcome::Acknowledged(_) => true,
+        BatchOutcome::Rejected { cause, .. } | BatchOutcome::Unknown { cause, .. } => {
+            !matches!(cause, Cause::DeliveryTimeout { .. })
+        }
     }
 }
 
