@@ -7,6 +7,7 @@
 # RECORDS   at least so many records, default 1000000       FAULTS   so many incidents, default 50
 # SEED      which faults, where, how long; default 1        COMBO    all (default), none, pause, kill, partition,
 # BURST     records per millisecond, default 3                       latency, wire or disk
+# DELIVERY_TIMEOUT_MS=4000 lets faults outlast records (default 120000): some are then rejected or unknown, and counted.
 # IDEMPOTENCE=false is the control: the same faults then repeat records, the verdict says so, and the run fails.
 #
 # Kinds: kill -9, SIGSTOP, orderly restart, moved leaders, two followers stopped, min.insync.replicas broken, a full disk,

@@ -6,7 +6,8 @@
 //! the faults, [`crate::oracle`] judges. Not here: rows of the fault matrix, which have tests of their own.
 //!
 //! `scripts/kafka-faults.sh` runs the long form; RECORDS, FAULTS, SEED and COMBO say how much, which and in which order.
-//! IDEMPOTENCE=false is the control: the same faults must then repeat records, or the judge sees nothing.
+//! `DELIVERY_TIMEOUT_MS=4000` makes faults outlast records, so that some are rejected or unknown: the promises hold for
+//! those too. `IDEMPOTENCE=false` is the control: the same faults must then repeat records, or the judge sees nothing.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -28,7 +29,6 @@ const CANARY_PATIENCE: Duration = Duration::from_secs(20);
 
 const SETTINGS: &[(&str, &str)] = &[
     ("request.timeout.ms", "2000"),
-    ("delivery.timeout.ms", "120000"),
     ("linger.ms", "5"),
     ("acks", "all"),
     ("reconnect.backoff.max.ms", "500"),
@@ -101,8 +101,10 @@ fn storm(
     let begun = Instant::now();
     cluster.create_topic(plan.topic, LANES, &[]);
     let idempotence = std::env::var("IDEMPOTENCE").unwrap_or_else(|_| "true".to_owned());
-    let settings: Vec<_> =
-        SETTINGS.iter().copied().chain([("enable.idempotence", idempotence.as_str())]).collect();
+    let delivery_timeout_ms = from_environment("DELIVERY_TIMEOUT_MS", 120_000).to_string();
+    let own =
+        [("enable.idempotence", idempotence.as_str()), ("delivery.timeout.ms", delivery_timeout_ms.as_str())];
+    let settings: Vec<_> = SETTINGS.iter().copied().chain(own).collect();
     let producer = producer_at(&wire.bootstrap, &settings);
     let mut made = Vec::new();
     let history = under(&producer, plan.topic, Load { minimum: plan.records, burst: plan.burst }, |phase| {
