@@ -98,3 +98,21 @@ fn findings_are_counted_in_the_phase_of_their_record() {
     assert_eq!((verdict.phases[&1].lost(), verdict.phases[&1].sent), (1, 1));
     assert!(verdict.report("run").contains("incident 1: sent 1"), "{}", verdict.report("run"));
 }
+
+// The simulation asks the oracle twice per seed, five hundred times a second.
+#[test]
+#[ignore = "a figure: cargo test --release --test oracle_histories how_long -- --ignored --nocapture"]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "it measures")]
+fn how_long_a_run_of_three_hundred_records_is_judged() {
+    let mut story = Story::new();
+    for lane in 0..8 {
+        for offset in 0..38 {
+            story.stored(crate::oracle::Lane(lane), offset);
+        }
+    }
+    let begun = std::time::Instant::now();
+    for _ in 0..1000 {
+        story.is_fine();
+    }
+    println!("{:?} for a run of 304 records on 8 lanes", begun.elapsed() / 1000);
+}
