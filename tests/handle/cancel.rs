@@ -1,7 +1,8 @@
 //! Cancel safety: each async method is dropped at each of its polls (C03, C04, C28).
 //!
 //! The harness makes a fresh producer, puts it into the state that makes the method wait, drops its future right after the
-//! n-th poll, and looks whether anything stayed behind; then n + 1, until the method is done by itself.
+//! n-th poll, or when it is woken for the next one, and looks whether anything stayed behind; then n + 1, until the method
+//! is done by itself.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -49,8 +50,16 @@ async fn put_into(state: State, broker: &Broker, producer: &Producer) {
     }
 }
 
+/// When the future is dropped after its last poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drops {
+    AtOnce,
+    /// What it waited for has come, and it does not look.
+    WhenWoken,
+}
+
 /// Polls `call` at most `polls` times; whether it was done by then.
-async fn poll_times(mut call: Call<'_>, polls: usize) -> bool {
+async fn poll_times(mut call: Call<'_>, polls: usize, drops: Drops) -> bool {
     let mut polled = 0;
     poll_fn(move |cx| {
         if polled == polls {
@@ -59,7 +68,7 @@ async fn poll_times(mut call: Call<'_>, polls: usize) -> bool {
         polled += 1;
         match call.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending if polled == polls => Poll::Ready(false),
+            Poll::Pending if polled == polls && drops == Drops::AtOnce => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
         }
     })
@@ -73,6 +82,18 @@ async fn drop_at_every_poll(
     is_close: bool,
     call: impl for<'a> Fn(&'a Producer, &'a str) -> Call<'a> + Sync + Send,
 ) {
+    for drops in [Drops::AtOnce, Drops::WhenWoken] {
+        drop_at_every_poll_so(name, state, is_close, drops, &call).await;
+    }
+}
+
+async fn drop_at_every_poll_so(
+    name: &str,
+    state: State,
+    is_close: bool,
+    drops: Drops,
+    call: &(impl for<'a> Fn(&'a Producer, &'a str) -> Call<'a> + Sync + Send),
+) {
     let broker = broker().await;
     let mut total = 0;
     for polls in 0.. {
@@ -81,7 +102,7 @@ async fn drop_at_every_poll(
         put_into(state, &broker, &producer).await;
         let value = format!("{name} {polls}");
 
-        let is_done = poll_times(call(&producer, &value), polls).await;
+        let is_done = poll_times(call(&producer, &value), polls, drops).await;
 
         // Nobody else is held up by what was dropped, …
         if !is_close || polls == 0 {
