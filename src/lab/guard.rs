@@ -55,8 +55,14 @@ pub async fn guard(State(facade): State<Arc<Facade>>, request: Request, next: Ne
     if !body.is_end_stream()
         && let Err(kind) = discard(body).await
     {
-        let happened =
-            language.pick("At most 1 MiB in 10 seconds is read.", "Au plus 1 Mio en 10 secondes est lu.");
+        let happened = if kind == ProblemKind::InvalidBody {
+            language.pick(
+                "The body ended before its time, or its chunks are broken.",
+                "Le corps a fini avant l'heure, ou ses segments sont faux.",
+            )
+        } else {
+            language.pick("At most 1 MiB in 10 seconds is read.", "Au plus 1 Mio en 10 secondes est lu.")
+        };
         return refuse(kind, language, happened);
     }
     // An accepted record goes on: it is the producer's by then, and only the wait for it ends here (F11).
@@ -111,7 +117,8 @@ async fn discard(body: Body) -> Result<(), ProblemKind> {
     let reading = async {
         let mut seen_bytes: u64 = 0;
         while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
-            let Ok(frame) = frame else { return Ok(()) };
+            // Broken chunks, or a caller who left in the middle: the request never came whole, so it is none.
+            let frame = frame.map_err(|_| ProblemKind::InvalidBody)?;
             let length = frame.data_ref().map_or(0, |data| data.len());
             seen_bytes = seen_bytes.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
             if seen_bytes > LARGEST_BODY_BYTES {

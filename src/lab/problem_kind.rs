@@ -17,6 +17,7 @@ pub enum ProblemKind {
     InvalidParameter,
     InvalidQuery,
     InvalidPath,
+    InvalidBody,
     UnknownTopic,
     RecordTooLarge,
     BufferFull,
@@ -113,6 +114,16 @@ const TABLE: &[Row] = {
             (
                 "Encode its bytes as UTF-8 (%C3%A9 for é) and ask again.",
                 "Encodez ses octets en UTF-8 (%C3%A9 pour é) et redemandez.",
+            ),
+        ),
+        row(
+            K::InvalidBody,
+            "invalid-body",
+            S::BAD_REQUEST,
+            ("The body cannot be read", "Le corps est illisible"),
+            (
+                "Send the whole body, in right chunks or with its right length, or none: no route needs one.",
+                "Envoyez le corps entier, en segments corrects ou avec sa longueur exacte, ou aucun : rien n'en a besoin.",
             ),
         ),
         row(
@@ -479,6 +490,7 @@ impl ProblemKind {
             | Self::InvalidParameter
             | Self::InvalidQuery
             | Self::InvalidPath
+            | Self::InvalidBody
             | Self::UnknownTopic
             | Self::RecordTooLarge
             | Self::CallTimeout
@@ -524,6 +536,7 @@ mod tests {
             ProblemKind::InvalidParameter,
             ProblemKind::InvalidQuery,
             ProblemKind::InvalidPath,
+            ProblemKind::InvalidBody,
             ProblemKind::UnknownTopic,
             ProblemKind::RecordTooLarge,
             ProblemKind::BufferFull,

@@ -22,6 +22,7 @@ use crate::lab::problem_kind::ProblemKind;
 pub const ALWAYS: &[ProblemKind] = &[
     ProblemKind::ForeignOrigin,
     ProblemKind::BodyTimeout,
+    ProblemKind::InvalidBody,
     ProblemKind::BodyTooLarge,
     ProblemKind::UriTooLong,
     ProblemKind::InvalidPath,
