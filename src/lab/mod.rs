@@ -24,6 +24,7 @@ pub mod injector;
 pub mod language;
 pub mod metrics;
 pub mod openapi;
+pub mod patient_stream;
 pub mod problem_kind;
 pub mod producers;
 pub mod profile;

@@ -29,7 +29,7 @@ use crate::lab::producers::Producers;
 use crate::lab::profile::{Mode, Profile};
 use crate::lab::runner::desk::ProducerFacts;
 use crate::lab::runner::target::LabTarget;
-use crate::lab::server::{HEADER_TIMEOUT, Server};
+use crate::lab::server::{HEADER_TIMEOUT, Patience, Server, WRITE_TIMEOUT};
 use crate::lab::status_store::CAPACITY;
 use crate::lab::tasks;
 use crate::lab::timeline;
@@ -74,6 +74,8 @@ pub struct LabSettings {
     pub call_timeout: Option<Duration>,
     /// Time for a request's head to arrive.
     pub header_timeout: Duration,
+    /// Time for a reader to take something of an answer.
+    pub write_timeout: Duration,
     /// Events of the time line.
     pub timeline_capacity: usize,
 }
@@ -109,6 +111,7 @@ impl Default for LabSettings {
             breaker: None,
             call_timeout: None,
             header_timeout: HEADER_TIMEOUT,
+            write_timeout: WRITE_TIMEOUT,
             timeline_capacity: timeline::CAPACITY,
         }
     }
@@ -245,12 +248,9 @@ impl RunningLab {
             }
             let facade = Arc::new(Facade { profile, producers, shared: Arc::clone(&shared) });
             shared.metrics.watch(&facade);
-            servers.push(Server::start(
-                listener,
-                address,
-                router(Arc::clone(&facade)),
-                settings.header_timeout,
-            ));
+            let patience = Patience { header: settings.header_timeout, write: settings.write_timeout };
+            let router = router(Arc::clone(&facade));
+            servers.push(Server::start_with(listener, address, router, patience));
             facades.push(facade);
         }
         open_desk(&settings, &facades, &servers, injector.as_ref());

@@ -2,7 +2,7 @@
 //!
 //! **Why not `axum::serve`.** It never arms hyper's header timeout, so a client that dribbles its headers holds a
 //! connection for ever (F01). Here every limit is set: headers within 5 s, at most 64 of them in 16 KiB, a bounded number
-//! of connections. Each call runs in a task of its own, so that a caller who leaves does not cancel what was accepted
+//! of connections, and 30 s for a reader to take something (F02). Each call runs in a task of its own, so that a caller who leaves does not cancel what was accepted
 //! (F11) and a panic is answered with 500 (F15). Neighbours: [`crate::lab::app`] makes the router,
 //! [`crate::lab::running`] starts and stops this. Not here: limits of single calls, which are [`crate::lab::guard`]'s.
 
@@ -27,6 +27,7 @@ use tower::ServiceExt;
 
 use crate::lab::error::Problem;
 use crate::lab::language::Language;
+use crate::lab::patient_stream::PatientStream;
 use crate::lab::problem_kind::ProblemKind;
 use crate::lab::request_id::{REQUEST_ID_HEADER, RequestId};
 use crate::lab::tasks;
@@ -34,10 +35,21 @@ use crate::lab::trace_context::TraceContext;
 
 /// Time for a request's head to arrive, and for the next one to begin on a connection that is kept.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for a reader to take something of an answer (F02).
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections at once, per port.
 pub const MOST_CONNECTIONS: usize = 2048;
 const MOST_HEADERS: usize = 64;
 const LARGEST_HEAD_BYTES: usize = 16 * 1024;
+
+/// How long a client may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For a request's head.
+    pub header: Duration,
+    /// For taking anything of an answer.
+    pub write: Duration,
+}
 
 /// A port that is being served.
 #[derive(Debug)]
@@ -55,8 +67,19 @@ impl Server {
         router: Router,
         header_timeout: Duration,
     ) -> Self {
+        let patience = Patience { header: header_timeout, write: WRITE_TIMEOUT };
+        Self::start_with(listener, address, router, patience)
+    }
+
+    /// As [`Self::start`], with every time limit said.
+    pub fn start_with(
+        listener: TcpListener,
+        address: SocketAddr,
+        router: Router,
+        patience: Patience,
+    ) -> Self {
         let (stop, stopping) = watch::channel(None);
-        let accepting = tasks::spawn(accept_until_stopped(listener, router, header_timeout, stopping));
+        let accepting = tasks::spawn(accept_until_stopped(listener, router, patience, stopping));
         Self { address, stop, accepting }
     }
 
@@ -83,17 +106,17 @@ impl Server {
 async fn accept_until_stopped(
     listener: TcpListener,
     router: Router,
-    header_timeout: Duration,
+    patience: Patience,
     mut stopping: watch::Receiver<Option<Duration>>,
 ) -> bool {
     let connections = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let patience = loop {
+    let drain = loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return false };
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _peer)) => {
-                    let connection = serve_connection(stream, router.clone(), header_timeout, &connections);
+                    let connection = serve_connection(stream, router.clone(), patience, &connections);
                     // Ends with its connection, which the timeouts and the watcher of the drain bound.
                     drop(tasks::spawn(async move {
                         connection.await;
@@ -106,11 +129,11 @@ async fn accept_until_stopped(
                     tasks::sleep(Duration::from_millis(50)).await;
                 }
             },
-            patience = stopped(&mut stopping) => break patience,
+            drain = stopped(&mut stopping) => break drain,
         }
     };
     drop(listener);
-    tokio::time::timeout(patience, connections.shutdown()).await.is_ok()
+    tokio::time::timeout(drain, connections.shutdown()).await.is_ok()
 }
 
 async fn stopped(stopping: &mut watch::Receiver<Option<Duration>>) -> Duration {
@@ -121,7 +144,7 @@ async fn stopped(stopping: &mut watch::Receiver<Option<Duration>>) -> Duration {
 fn serve_connection(
     stream: TcpStream,
     router: Router,
-    header_timeout: Duration,
+    patience: Patience,
     connections: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + 'static {
     // Answers are small and written at once: waiting for more would only delay them.
@@ -129,10 +152,10 @@ fn serve_connection(
     let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
+        .header_read_timeout(patience.header)
         .max_headers(MOST_HEADERS)
         .max_buf_size(LARGEST_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(PatientStream::new(stream, patience.write)), service);
     let watched = connections.watch(connection);
     async move {
         if let Err(error) = watched.await {
