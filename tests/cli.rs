@@ -492,6 +492,55 @@ fn the_lab_starts_alone_and_drains_on_a_signal() {
     assert!(said.contains("0 rejected, 0 unknown"), "{said}");
 }
 
+// F14 from outside: a signal in the middle of many calls. Every call has an honest answer or none was accepted, the log
+// holds what was acknowledged, and the exit code tells that nothing is in doubt.
+#[cfg(unix)]
+#[test]
+fn f14_a_signal_under_load_drains_and_the_exit_code_tells() {
+    let lab = Running::lab();
+    let java = lab.addresses["java"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let (told, answers) = std::sync::mpsc::channel();
+    let calls: Vec<_> = (0..4)
+        .map(|caller| {
+            let (java, told) = (java.clone(), told.clone());
+            std::thread::spawn(move || {
+                let mut statuses = Vec::new();
+                for number in 0..10_000 {
+                    let Some(status) = sent(&java, &format!("E-{caller}-{number}")) else { break };
+                    statuses.push(status);
+                    let _nobody_listens_any_more = told.send(());
+                }
+                statuses
+            })
+        })
+        .collect();
+    // The signal comes while calls come and go.
+    for _ in 0..40 {
+        answers.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+    }
+
+    let (code, said) = lab.terminate();
+
+    let statuses: Vec<u16> = calls.into_iter().flat_map(|call| call.join().unwrap()).collect();
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 503)), "{statuses:?}");
+    assert!(statuses.iter().filter(|status| **status == 200).count() >= 40);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("0 rejected, 0 unknown"), "{said}");
+}
+
+/// The status of one send; none if the door was closed already.
+#[cfg(unix)]
+fn sent(address: &str, event_id: &str) -> Option<u16> {
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    let request = format!(
+        "POST /api/v1/send?mode=idempotent&eventId={event_id} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
 // The banner says how long the start took and what to type next; the number itself is the machine's.
 #[test]
 fn the_banner_tells_how_long_the_start_took() {

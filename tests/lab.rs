@@ -23,6 +23,8 @@ mod contract;
 mod errors;
 #[path = "lab/events.rs"]
 mod events;
+#[path = "lab/hostile.rs"]
+mod hostile;
 #[path = "lab/idempotency.rs"]
 mod idempotency;
 #[path = "lab/injector.rs"]

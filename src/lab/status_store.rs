@@ -267,6 +267,26 @@ mod tests {
         assert_eq!(store.pending_count(), 2);
     }
 
+    // F19: however many come and end, the store holds its bound, and what is pending is never the price. Fails if either
+    // list grows, or a pending entry goes.
+    #[test]
+    fn f19_a_million_statuses_stay_within_the_bound() {
+        let store = Arc::new(StatusStore::with_capacity(100));
+        let pending: Vec<Uuid> = (0..10).map(|_| reserve_and_leak(&store)).collect();
+
+        for _ in 0..1_000_000 {
+            let id = reserve_and_leak(&store);
+            store.complete(id, Err(Error::Closed));
+        }
+
+        let inner = lock(&store.inner);
+        assert_eq!((inner.entries.len(), inner.finals.len()), (100, 90));
+        assert!(inner.finals.capacity() < 1_000, "{} places", inner.finals.capacity());
+        drop(inner);
+        assert!(pending.iter().all(|id| store.find(*id).is_some()));
+        assert_eq!(store.pending_count(), 10);
+    }
+
     // A send that is refused after the reservation must not leave an entry that is pending for ever.
     #[test]
     fn a_reservation_that_is_dropped_leaves_no_entry() {
