@@ -16,6 +16,8 @@ use crate::wire::varint::{unzigzag, unzigzag_long};
 const RESERVED_ELEMENTS: usize = 256;
 /// Tagged fields that one structure may carry; Kafka knows four at most.
 const MAX_TAGGED_FIELDS: u32 = 1_000;
+/// Bytes of the longest varint: 5 times 7 bits hold 32.
+const MAX_VARINT_BYTES: usize = 5;
 
 /// The cursor. `flexible` selects between the two dialects of the protocol (KIP-482): compact lengths and tagged
 /// fields, or fixed-width lengths and none.
@@ -176,12 +178,17 @@ impl Reader {
     /// An unsigned varint of at most five bytes.
     ///
     /// # Errors
-    /// [`WireError::Truncated`] at the end, [`WireError::BadVarint`] beyond 32 bits.
+    /// [`WireError::Truncated`] at the end, [`WireError::BadVarint`] beyond 32 bits or five bytes.
     #[inline]
     pub fn unsigned_varint(&mut self) -> Result<u32, WireError> {
         let start = self.at;
         let value = self.unsigned_varlong()?;
-        u32::try_from(value).map_err(|_| WireError::BadVarint { what: self.what, at: start })
+        let bad = WireError::BadVarint { what: self.what, at: start };
+        if self.at.saturating_sub(start) > MAX_VARINT_BYTES {
+            // Kafka refuses one that is drawn out with empty bytes, too.
+            return Err(bad);
+        }
+        u32::try_from(value).map_err(|_| bad)
     }
 
     /// An unsigned varlong of at most ten bytes.
