@@ -11,6 +11,8 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "tests and fuzz targets: a panic is the report"
 )]
 
