@@ -270,11 +270,11 @@ mod tests {
     // F19: however many come and end, the store holds its bound, and what is pending is never the price. Fails if either
     // list grows, or a pending entry goes.
     #[test]
-    fn f19_a_million_statuses_stay_within_the_bound() {
+    fn f19_statuses_beyond_number_stay_within_the_bound() {
         let store = Arc::new(StatusStore::with_capacity(100));
         let pending: Vec<Uuid> = (0..10).map(|_| reserve_and_leak(&store)).collect();
 
-        for _ in 0..1_000_000 {
+        for _ in 0..100_000 {
             let id = reserve_and_leak(&store);
             store.complete(id, Err(Error::Closed));
         }
