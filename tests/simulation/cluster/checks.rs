@@ -151,7 +151,7 @@ impl Checks {
         // Most batches are the next of their identity.
         let is_next = stamps
             .last()
-            .is_none_or(|last| i64::from(last.base) + i64::from(last.count) <= i64::from(head.base_sequence));
+            .is_none_or(|last| i64::from(last.base) + i64::from(last.count) == i64::from(head.base_sequence));
         let seen = if is_next { None } else { stamps.iter().rposition(overlaps) };
         let at = match seen {
             Some(at) => {
