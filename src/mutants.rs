@@ -72,7 +72,8 @@ listed! {
         K16,
         /// D-4, present: any acknowledged neighbour proves a batch.
         D4Present,
-        /// D-4, absent: whatever made a batch doubtful, a rejected predecessor proves that it is not there.
+        /// D-4, absent: a predecessor that was rejected, or given up, proves that a batch is not there, whatever made it
+        /// doubtful.
         D4Absent,
     }
 }

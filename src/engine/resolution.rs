@@ -228,7 +228,10 @@ impl Engine {
         assert!(batch.told, "[OUT-4] a batch is abandoned only after its caller was told");
         batch.fate = Fate::Gone;
         batch.batch.body = Vec::new();
-        if batch.stamp.is_some() {
+        if let Some(stamp) = batch.stamp {
+            if mutants::is_on(Mutant::D4Absent) {
+                state.sequences.rejected(stamp);
+            }
             state.ask_reset(Reset::because("a batch in doubt was abandoned").after_abandoning());
         }
         // An attempt that is still open keeps its place until its answer or its connection's end: the reset waits.

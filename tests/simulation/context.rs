@@ -35,6 +35,8 @@ pub struct Counts {
     pub zombies: u64,
     pub flushes: u64,
     pub closes: u64,
+    /// Connections given up for want of an answer that had come by then (K16).
+    pub given_up_with_answer: u64,
 }
 
 /// See the module.

@@ -29,6 +29,9 @@ impl World {
             }
             Action::Disconnect { connection, reason } => {
                 self.cx.trace.note(30, connection.0, producer as u64);
+                if reason.starts_with("no answer") && self.producers[producer].heard.contains(&connection) {
+                    self.cx.counts.given_up_with_answer += 1;
+                }
                 self.cx.trace.say(self.cx.now, || format!("p{producer} gives up {connection:?}: {reason}"));
                 if let Some(link) = self.network.index(producer, connection) {
                     self.give_up(link);

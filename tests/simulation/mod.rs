@@ -13,6 +13,7 @@
 //! | `network`, `links` | bytes on their way, and how connections end |
 //! | `faults`, `workload` | what goes wrong, what the application does |
 //! | `cluster` | the model cluster |
+//! | `mutants` | each rule broken in turn, to see that somebody notices |
 //! | `shape`, `payload`, `story`, `trace` | records recognised, logs read, runs told and hashed |
 //! | `command`, `phases`, `runner`, `report`, `shrink` | a run, many runs, their sums, their failures made small |
 //!
@@ -28,6 +29,8 @@ pub mod context;
 pub mod faults;
 pub mod links;
 pub mod memory;
+#[cfg(facteur_mutants)]
+pub mod mutants;
 pub mod network;
 pub mod payload;
 pub mod phases;

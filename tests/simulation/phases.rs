@@ -116,6 +116,10 @@ impl World {
             let check = Check::ALL.into_iter().find(|check| format!("{check:?}") == finding.check);
             breaches.push(Breach::new(check.unwrap_or(Check::Q11), finding.text));
         }
+        if self.cx.counts.given_up_with_answer > 0 {
+            let text = "a connection was given up for want of an answer, in the turn in which it came (K16)";
+            breaches.push(Breach::new(Check::Q17, text));
+        }
         breaches.extend(astray.into_iter().map(|text| Breach::new(Check::Q7, text)));
         (breaches, self)
     }

@@ -13,7 +13,7 @@ use facteur::accumulator::partition_queue::{PartitionQueue, QueueLimits, QueueSt
 use facteur::accumulator::partitioner::SharedSticky;
 use facteur::accumulator::producer_batch::SealJob;
 use facteur::engine::{Action, BatchOutcome, Engine, Event, PartitionView};
-use facteur::identifiers::{BatchNumber, LaneId};
+use facteur::identifiers::{BatchNumber, ConnectionId, LaneId};
 use facteur::time::Instant;
 use facteur::{Cause, ErrorCode, ProducerConfig};
 
@@ -115,6 +115,8 @@ pub struct Producer {
     signals: VecDeque<(LaneId, Signal)>,
     commands: VecDeque<Command>,
     memory_is_short: bool,
+    /// Connections from which something was received in this turn.
+    pub heard: Vec<ConnectionId>,
 }
 
 impl Producer {
@@ -138,6 +140,7 @@ impl Producer {
             signals: VecDeque::new(),
             commands: VecDeque::new(),
             memory_is_short: false,
+            heard: Vec::new(),
             memory,
             config,
         }
@@ -174,8 +177,12 @@ impl Producer {
 
     /// One turn of the driver's loop. What only the network can do is put into `out`.
     pub fn turn(&mut self, cx: &mut Context, out: &mut Vec<Action>) {
+        self.heard.clear();
         for _ in 0..MAX_EVENTS_AT_ONCE {
             let Some(event) = self.events.pop_front() else { break };
+            if let Event::Received { connection, .. } = &event {
+                self.heard.push(*connection);
+            }
             note_event(cx, &event);
             self.engine.handle(cx.now, event);
         }

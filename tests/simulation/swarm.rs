@@ -56,6 +56,8 @@ pub struct Load {
     /// Of 1000 bursts, so many go by key, so many go where the partitioner likes.
     pub keyed: u64,
     pub sticky: u64,
+    /// Of 1000 bursts to a partition, so many go to the first.
+    pub hot: u64,
     /// Of 1000 steps, so many are flushes, cancellations.
     pub flushes: u64,
     pub cancels: u64,
@@ -133,16 +135,22 @@ impl Plan {
             first_epoch: tape.one_of(&[0, 0, 0, 31_997, 32_764]),
             produce_max: if is_old { 3 + tape.below(10) as i16 } else { newest },
             metadata_max: if is_old { 1 + tape.below(12) as i16 } else { 13 },
-            load: draw_load(tape, config.buffer_memory, flavour),
+            load: draw_load(tape, &config, flavour),
             inline_bytes: tape.one_of(&[32 * 1024, 0, 300]),
             codec_delay_us,
-            latency_us: tape.one_of(&[(100, 1_000), (50, 500), (1_000, 20_000), (5_000, 80_000)]),
+            latency_us: draw_latency(tape, &config),
             faults,
             fault_gap_ms: tape.one_of(&[1_500, 3_000, 800, 400]),
             fault_phase: Duration::from_secs(tape.between(25, 60)),
             config: Arc::new(config),
         }
     }
+}
+
+/// A window is full for as long as answers take.
+fn draw_latency(tape: &mut Tape, config: &ProducerConfig) -> (u64, u64) {
+    let latency = tape.one_of(&[(100, 1_000), (50, 500), (1_000, 20_000), (5_000, 80_000)]);
+    if config.batch_size == 1 { (5_000, 150_000) } else { latency }
 }
 
 fn draw_topics(tape: &mut Tape, producers: usize, brokers: i32) -> Vec<TopicPlan> {
@@ -210,6 +218,10 @@ fn draw_config(tape: &mut Tape, flavour: Flavour) -> ProducerConfig {
     ]);
     let batches = tape.one_of(&[64, 16, 4, 1]);
     config.buffer_memory = (config.batch_size * batches).max(4_096);
+    // For the mutants alone, until the seeds of record are drawn anew.
+    if cfg!(facteur_mutants) && tape.chance(350) {
+        make_deep(&mut config);
+    }
     let mode = if flavour == Flavour::Gentle { 0 } else { tape.below(10) };
     (config.acks, config.enable_idempotence) = match mode {
         7 => (Acks::All, false),
@@ -223,6 +235,15 @@ fn draw_config(tape: &mut Tape, flavour: Flavour) -> ProducerConfig {
     config
 }
 
+/// Each record is a batch of its own, and five are on their way: what pipelining alone can break shows only then.
+const fn make_deep(config: &mut ProducerConfig) {
+    config.batch_size = 1;
+    config.batch_growth = false;
+    config.linger = Duration::ZERO;
+    config.max_in_flight = 5;
+    config.buffer_memory = 32 * 1024;
+}
+
 fn draw_primed(tape: &mut Tape, personality: Personality) -> PrimedStart {
     let sequence = if personality == Personality::ApacheBefore45 && tape.chance(200) {
         i32::MAX as u64 - tape.below(200)
@@ -233,11 +254,14 @@ fn draw_primed(tape: &mut Tape, personality: Personality) -> PrimedStart {
     PrimedStart { correlation_id, sequence }
 }
 
-fn draw_load(tape: &mut Tape, buffer_bytes: usize, flavour: Flavour) -> Load {
+fn draw_load(tape: &mut Tape, config: &ProducerConfig, flavour: Flavour) -> Load {
+    let buffer_bytes = config.buffer_memory;
+    let is_deep = config.batch_size == 1;
     let most_bytes = tape.one_of(&[64, 20, 300, 1_500]);
     Load {
         bursts: tape.between(40, 90),
-        most_records: tape.one_of(&[8, 4, 12]),
+        most_records: tape.one_of(&[8, 4, 12]).max(if is_deep { 12 } else { 0 }),
+        hot: if is_deep { 600 } else { 0 },
         least_bytes: 12,
         most_bytes: most_bytes.min(buffer_bytes as u64 / 2),
         keyed: tape.one_of(&[100, 0, 500]),

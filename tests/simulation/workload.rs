@@ -58,7 +58,8 @@ impl World {
         } else if choice >= 1000 - load.keyed.min(1000) - load.sticky.min(1000 - load.keyed) {
             Target::Sticky
         } else {
-            Target::Partition(self.cx.tape.below(partitions) as i32)
+            let is_hot = self.cx.tape.chance(load.hot);
+            Target::Partition(if is_hot { 0 } else { self.cx.tape.below(partitions) as i32 })
         };
         Burst {
             topic,
