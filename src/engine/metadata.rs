@@ -54,6 +54,8 @@ struct Refresh {
     last_success: Instant,
     first_failure: Option<Instant>,
     wake_at: Option<Instant>,
+    /// The last request that a new topic brought forward, or will: another one must leave a backoff between (C23).
+    brought_forward: Option<Instant>,
 }
 
 impl Cluster {
@@ -108,9 +110,21 @@ impl Engine {
         self.cluster.refresh.is_wanted = true;
         // Only once per topic, as in Java: a sender that asks again after each answer must not cancel the backoff (Q16).
         if is_new {
-            self.cluster.refresh.not_before = now;
+            self.bring_refresh_forward();
         }
         self.metadata_timer();
+    }
+
+    /// A new topic is asked for at once (M3), and the next ones together a backoff later: ten thousand new names must not
+    /// be ten thousand requests (C23).
+    fn bring_refresh_forward(&mut self) {
+        let refresh = &mut self.cluster.refresh;
+        let at =
+            refresh.brought_forward.map_or(self.now, |last| self.now.max(last + self.config.retry_backoff));
+        if at < refresh.not_before || refresh.not_before <= self.now {
+            refresh.not_before = at;
+            refresh.brought_forward = Some(at);
+        }
     }
 
     pub(super) fn want_metadata(&mut self) {
