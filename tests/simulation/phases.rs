@@ -22,10 +22,16 @@ use super::tape::Tape;
 use super::world::World;
 use crate::oracle::{self, Breach, Budget, Check, Conditions, Leaks, Timeouts};
 
+/// A batch of one small record: its header and twenty bytes.
+const LEAST_BATCH_BYTES: usize = 80;
+
 impl Plan {
     /// What sending everything that fits into the buffer may take, one batch after the other.
     fn drain(&self) -> Duration {
-        let batches = (self.config.buffer_memory / self.config.batch_size.max(1)) as u64 + 8;
+        let fit = (self.config.buffer_memory / self.config.batch_size.max(LEAST_BATCH_BYTES)) as u64;
+        // Batches of one record go five at a time; of the others there are so few that it does not matter.
+        let batches =
+            if self.config.batch_size == 1 { fit / self.config.max_in_flight as u64 } else { fit } + 8;
         Duration::from_secs(1) + Duration::from_micros(2 * self.latency_us.1 * batches)
     }
 

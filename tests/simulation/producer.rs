@@ -307,9 +307,9 @@ impl Producer {
         cx.plan_after(delay, Happening::Codec { producer, job: number });
     }
 
-    /// A thread of the codec is done.
+    /// A thread of the codec is done. After the end nobody wants what it made.
     pub fn codec_done(&mut self, job: u32) {
-        if let Some((lane, job)) = self.codec[job as usize].take() {
+        if let Some((lane, job)) = self.codec.get_mut(job as usize).and_then(Option::take) {
             self.run_seal(lane, job);
         }
     }

@@ -221,8 +221,7 @@ fn draw_config(tape: &mut Tape, flavour: Flavour) -> ProducerConfig {
     };
     let batches = tape.one_of(&[64, 16, 4, 1]);
     config.buffer_memory = (config.batch_size * batches).max(4_096);
-    // For the mutants alone, until the seeds of record are drawn anew.
-    if cfg!(facteur_mutants) && tape.chance(350) {
+    if tape.chance(350) {
         make_deep(&mut config);
     }
     let mode = if flavour == Flavour::Gentle { 0 } else { tape.below(10) };
@@ -244,7 +243,7 @@ const fn make_deep(config: &mut ProducerConfig) {
     config.batch_growth = false;
     config.linger = Duration::ZERO;
     config.max_in_flight = 5;
-    config.buffer_memory = 32 * 1024;
+    config.buffer_memory = 16 * 1024;
 }
 
 fn draw_primed(tape: &mut Tape, personality: Personality) -> PrimedStart {

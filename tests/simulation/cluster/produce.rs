@@ -111,7 +111,11 @@ impl Cluster {
             return PartAnswer::error(self.replication_error(19));
         }
         let mut answer = self.judge(node, part, &head, &item.records, turn);
-        if answer.code == 0 && acks == -1 {
+        if answer.code == ErrorCode::DUPLICATE_SEQUENCE_NUMBER.0 && acks == -1 {
+            // 46 says "I have it": what this broker has must be kept before it may say so (D14). Which batch it was is
+            // not remembered, so all that is in the log is waited for.
+            answer.wait = Some(Wait { part, required: self.parts[part].replicas[node].end() });
+        } else if answer.code == 0 && acks == -1 {
             let required = answer.base_offset + i64::from(head.last_offset_delta) + 1;
             answer.wait = Some(Wait { part, required });
         } else if answer.code == 0 {

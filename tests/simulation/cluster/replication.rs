@@ -84,7 +84,9 @@ impl Cluster {
             let is_cut = keep < own.entries.len();
             own.truncate(keep, log, &mut self.nodes[follower].table);
             own.synced_epoch = epoch;
-            self.note_truncation(part, is_cut.then(|| own.end()), end, now);
+            // Who still follows a deposed leader says nothing about what a later one has committed.
+            let source_end = if epoch < self.parts[part].committed_in { i64::MAX } else { end };
+            self.note_truncation(part, is_cut.then(|| own.end()), source_end, now);
         }
         let replicas = &mut self.parts[part].replicas;
         let source = &replicas[leader];
@@ -141,6 +143,9 @@ impl Cluster {
         }
         if lowest > replica.high_watermark {
             replica.high_watermark = lowest;
+            if lowest > part.committed {
+                part.committed_in = replica.leads.unwrap_or(part.committed_in);
+            }
             part.committed = part.committed.max(lowest);
             part.ever_committed = part.ever_committed.max(lowest);
         }

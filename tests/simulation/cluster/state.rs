@@ -55,6 +55,8 @@ pub struct Part {
     pub ever_committed: i64,
     /// A leader was elected that was not in sync.
     pub was_unclean: bool,
+    /// The leader epoch in which `committed` was reached.
+    pub committed_in: i32,
     /// The end of what was acknowledged by a leader alone (`acks=1`).
     pub acked_alone: i64,
     /// Its topic was deleted.

@@ -55,6 +55,7 @@ impl Cluster {
             committed: 0,
             ever_committed: 0,
             was_unclean: false,
+            committed_in: 0,
             acked_alone: 0,
             is_gone: false,
             life: self.topics[topic].generation as u16,

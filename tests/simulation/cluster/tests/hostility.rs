@@ -347,3 +347,21 @@ fn a_broker_may_move() {
     assert_eq!((stage.cluster.node_at("b2-1"), stage.cluster.node_at("b2")), (Some(2), Some(2)));
     assert_eq!(stage.cluster.node_at("elsewhere"), None);
 }
+
+// `dup_answers_46`: 46 says "I have it", so it must wait for the in-sync set as any success (D14). Fails if a retry is told
+// 46 while the batch can still be lost.
+#[test]
+fn one_personality_says_46_only_of_what_is_kept() {
+    let personality = facteur::broker::Personality::DuplicateAnswers46;
+    let mut stage = Stage::of(&ClusterPlan { personality, ..ClusterPlan::default() }.topic("t", 1));
+    stage.fault(&ClusterFault::ShrinkIsr { at: P, ms: 1000 });
+    let first = stage.send(1, 1, Batch::of(0, 5));
+    let again = stage.send(1, 2, Batch::of(0, 5));
+    stage.pass(500);
+    assert_eq!((stage.answer(first), stage.answer(again)), (None, None));
+
+    stage.pass(1000);
+
+    assert_eq!(stage.answer(first).expect("an answer").error.0, 0);
+    assert_eq!(stage.answer(again).expect("an answer").error.0, 46);
+}
