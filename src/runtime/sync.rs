@@ -1,6 +1,6 @@
 //! The locks and atomics by which threads agree: std's, or loom's where every interleaving is tried.
 //!
-//! **Why a shim.** `loom/` builds this very source with `cfg(loom)`, and the models in [`super::models`] then run the
+//! **Why a shim.** `loom/` builds this very source with `cfg(loom)`, and the models in `src/producer/models/` then run the
 //! code that ships, not a copy of it. What carries no agreement (the published clock, a lane's heuristics, counters that
 //! are only shown) stays on std: each further atomic multiplies the interleavings. `Arc` stays std's as well, because
 //! loom's cannot become `Arc<dyn …>`.
