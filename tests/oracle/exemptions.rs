@@ -82,6 +82,11 @@ impl Exemptions {
         self.recreations.iter().any(is_of)
     }
 
+    /// Whether the lane's topic was deleted and made anew before `at_ns`.
+    pub(super) fn was_recreated(&self, lane: Lane, at_ns: u64) -> bool {
+        self.recreations.iter().any(|gone| gone.lane == lane && gone.at_ns <= at_ns)
+    }
+
     pub(super) fn is_bound_to_be_refused(&self, id: RecordId) -> bool {
         !self.deserve_refusal.is_empty() && self.deserve_refusal.binary_search(&id).is_ok()
     }

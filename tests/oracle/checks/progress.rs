@@ -48,10 +48,21 @@ impl Peace<'_> {
                 self.is_of_the_past(entry) || self.history.exemptions.is_bound_to_be_refused(id)
             }
             Some(Told::Unknown { .. }) => {
-                is_in_time && (!self.conditions.is_apache() || self.is_of_the_past(entry))
+                is_in_time
+                    && (!self.conditions.is_apache()
+                        || self.is_of_the_past(entry)
+                        || self.learnt_of_recreation(entry))
             }
             Some(Told::Refused) => false,
         }
+    }
+
+    /// Sent to a topic that was gone already, by its former id: the producer learns of that later than it happened, and
+    /// what is in doubt by then stays so (D-40).
+    fn learnt_of_recreation(&self, entry: &Entry) -> bool {
+        !entry.is_canary
+            && entry.accepted_ns <= self.healed_ns
+            && self.history.exemptions.was_recreated(entry.lane, entry.told_ns)
     }
 
     /// A refusal or a doubt that was on its way when the faults ended; or of a topic's former life.

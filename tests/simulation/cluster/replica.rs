@@ -32,6 +32,8 @@ pub struct Replica {
     pub entries: Vec<Entry>,
     pub log_start: i64,
     pub high_watermark: i64,
+    /// The highest watermark that it reached as leader: acknowledgements stood on it.
+    pub committed_as_leader: i64,
     /// The epoch in which this broker believes to lead.
     pub leads: Option<i32>,
     /// The leader epoch whose log this follower has been cut to.

@@ -87,6 +87,11 @@ impl Cluster {
             // Who still follows a deposed leader says nothing about what a later one has committed.
             let source_end = if epoch < self.parts[part].committed_in { i64::MAX } else { end };
             self.note_truncation(part, is_cut.then(|| own.end()), source_end, now);
+            if is_cut && self.parts[part].was_unclean && own.end() < own.committed_as_leader {
+                // A deposed leader went on acknowledging; the log of the next one may be longer by now, and is another.
+                own.committed_as_leader = own.end();
+                self.note_loss(part, own.end(), now, "unclean election");
+            }
         }
         let replicas = &mut self.parts[part].replicas;
         let source = &replicas[leader];
@@ -143,6 +148,7 @@ impl Cluster {
         }
         if lowest > replica.high_watermark {
             replica.high_watermark = lowest;
+            replica.committed_as_leader = replica.committed_as_leader.max(lowest);
             if lowest > part.committed {
                 part.committed_in = replica.leads.unwrap_or(part.committed_in);
             }
