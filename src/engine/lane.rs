@@ -132,10 +132,17 @@ impl WindowBatch {
         }
     }
 
-    /// Until when the bytes are resent after the caller was told "unknown" (D-5, D-17).
+    /// Until when the bytes are resent after the caller was told "unknown" (D-5, D-17). At the last epoch of its id until
+    /// doubt may last no longer: no bump could fence a copy that is on its way (D-7).
     pub(crate) fn late_deadline(&self, delivery_timeout: Duration, late_resolution: Duration) -> Instant {
         let late = self.batch.created_at + delivery_timeout + late_resolution;
-        self.first_attempt_at.map_or(late, |first| late.min(first + LONGEST_DOUBT))
+        let Some(longest) = self.first_attempt_at.map(|first| first + LONGEST_DOUBT) else { return late };
+        if self.is_at_the_last_epoch() { longest } else { late.min(longest) }
+    }
+
+    /// Its id has no epoch left that could fence it.
+    pub(crate) fn is_at_the_last_epoch(&self) -> bool {
+        self.stamp.is_some_and(|stamp| stamp.identity.epoch == i16::MAX)
     }
 }
 

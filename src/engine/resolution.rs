@@ -163,7 +163,8 @@ impl Engine {
             self.observe(|| Observation::BatchUnknown { batch, cause: text });
         }
         let is_resent = late == Late::Resend
-            && !self.config.late_resolution.is_zero()
+            && (!self.config.late_resolution.is_zero()
+                || self.lanes[lane.index()].window[place].is_at_the_last_epoch())
             && self.producer_id.is_enabled()
             && self.config.acks != crate::config::Acks::None;
         let batch = &mut self.lanes[lane.index()].window[place];
