@@ -34,22 +34,30 @@ mod run;
 #[path = "sockets/workload.rs"]
 mod workload;
 
+use std::sync::{Mutex, PoisonError};
+
 use oracle::Check;
 use plan::{FAULTS, Kind};
 use run::{Run, number_from};
 
-/// One run at a time: they count sockets, and share two cores.
-static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// One run at a time: they share two cores, and count the sockets of the process. A runtime has one of its own, so the
+/// next test's must not begin while this one counts.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone<T>(test: impl Future<Output = T>) -> T {
+    let _turn = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().expect("a runtime").block_on(test)
+}
 
 // Every kind of fault at least once, in an order drawn from the seed, under load. Fails if a record is lost, repeated,
 // reordered, told wrongly or late or twice, or not at all; if a lane does not work afterwards; or if something is left.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_kind_of_fault_on_sockets_breaks_no_promise() {
-    let _alone = ALONE.lock().await;
+#[test]
+fn every_kind_of_fault_on_sockets_breaks_no_promise() {
     let count = usize::try_from(number_from("SOCKET_FAULTS", FAULTS.len() as u64)).unwrap();
     let run = Run { seed: number_from("SOCKET_SEED", 1), faults: plan::drawn(FAULTS, count), settings: &[] };
 
-    let verdict = run.play().await;
+    let verdict = alone(run.play());
 
     println!("{}", verdict.report(&format!("{count} faults on sockets")));
     assert!(verdict.breaches.is_empty(), "{:#?}", verdict.breaches);
@@ -58,14 +66,13 @@ async fn every_kind_of_fault_on_sockets_breaks_no_promise() {
 
 // The control: lost answers and repeated requests with a producer that does not number its batches. Fails if the oracle
 // is blind, or the faults do not happen; then the run above would pass for nothing.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_faults_repeat_the_records_of_a_plain_producer() {
-    let _alone = ALONE.lock().await;
+#[test]
+fn the_same_faults_repeat_the_records_of_a_plain_producer() {
     let kinds = [Kind::DropResponse, Kind::DuplicateRequest, Kind::LoseAnswer];
     let plain = &[("enable.idempotence", "false"), ("acks", "all")];
     let run = Run { seed: 1, faults: plan::drawn(&kinds, 3), settings: plain };
 
-    let verdict = run.play().await;
+    let verdict = alone(run.play());
 
     println!("{}", verdict.report("a plain producer, judged by the whole contract"));
     assert!(verdict.total.repeated() > 0, "{}", verdict.total);

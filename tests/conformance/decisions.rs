@@ -231,11 +231,17 @@ fn d7_at_the_last_epoch_a_batch_in_doubt_is_resent_instead_of_given_up() {
     world.advance(1_000);
 
     let request = world.request();
-    assert_eq!((request.batch().view.producer_id, request.stamp(), request.value()), (1000, (32_767, 0), "a"));
+    assert_eq!(
+        (request.batch().view.producer_id, request.stamp(), request.value()),
+        (1000, (32_767, 0), "a")
+    );
     world.ok(&request, 5);
     world.unknown(record);
     let request = world.request();
-    assert_eq!((request.batch().view.producer_id, request.stamp(), request.value()), (1000, (32_767, 1), "b"));
+    assert_eq!(
+        (request.batch().view.producer_id, request.stamp(), request.value()),
+        (1000, (32_767, 1), "b")
+    );
     world.ok(&request, 6);
     world.assert_acknowledged(next, Some(6));
 }
