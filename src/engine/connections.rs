@@ -106,9 +106,15 @@ impl Engine {
     /// acks=0: what the operating system has is all that will ever be known (D-25).
     fn written_without_answer(&mut self, sent: &[SentBatch]) {
         for batch in sent {
-            let Some(state) = self.lanes.get(batch.lane.index()) else { continue };
+            let Some(state) = self.lanes.get_mut(batch.lane.index()) else { continue };
             let Some(place) = state.position(batch.batch, batch.first_record) else { continue };
-            if !state.window[place].is_pending() || state.window[place].open.is_none() {
+            if state.window[place].open.is_none() {
+                continue;
+            }
+            if !state.window[place].is_pending() {
+                // Given up while it was being written: its place waited only for this.
+                state.window[place].open = None;
+                self.touch(batch.lane);
                 continue;
             }
             let attempts = state.window[place].attempts;

@@ -246,6 +246,32 @@ fn m12_without_acks_a_record_is_done_when_it_is_written() {
     world.assert_at_rest();
 }
 
+// acks=0: the write takes longer than the record may wait, so its caller is told "unknown"; then the system takes the rest.
+// Found by the simulation (seed 66097): the attempt stayed open, and after the next reconnect the lane waited for the old
+// connection for ever. Fails if a lane is stuck.
+#[test]
+fn without_acks_a_batch_given_up_in_the_middle_of_its_write_leaves_nothing_open() {
+    let mut world = World::with(&[("acks", "0")], 1, &[1]);
+    world.hold_writes_of_produce = true;
+    let slow = world.send(0, "a");
+    let request = world.history.iter().rfind(|request| request.api == PRODUCE).expect("begun").clone();
+    for _ in 0..21 {
+        world.advance(500);
+        world.event(Event::WriteProgress { connection: request.connection });
+    }
+    world.unknown(slow);
+    let (connection, correlation_id) = (request.connection, request.correlation_id);
+    world.event(Event::Written { connection, correlation_id });
+    world.hold_writes_of_produce = false;
+    world.cut(connection);
+    world.advance(1_000);
+
+    let next = world.send(0, "b");
+    world.advance(1_000);
+    assert_eq!(world.acknowledged(next).attempts, 1);
+    world.assert_at_rest();
+}
+
 // D-25: acks=1 without idempotence: doubt is doubt, retries are byte-identical, and there are no sequences.
 #[test]
 fn d25_without_idempotence_retries_are_identical_and_doubt_is_told() {
