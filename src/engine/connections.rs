@@ -348,6 +348,9 @@ impl Engine {
             }
         }
         self.wake_cluster_at(retry_at);
+        if !was_ready || !requests.is_empty() {
+            self.cluster.asked.doubt();
+        }
         self.want_metadata();
         self.touch_node(node);
     }

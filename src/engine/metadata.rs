@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::config::{HostPort, MetadataRecovery};
 use crate::engine::action::PartitionView;
+use crate::engine::asked_brokers::Asked;
 use crate::engine::connection_states::Node;
 use crate::engine::in_flight_requests::{InFlight, RequestKind};
 use crate::engine::lane::{Lane, OlderNews, Reset};
@@ -42,6 +43,10 @@ pub(crate) struct Cluster {
     topics: BTreeMap<Arc<str>, TopicState>,
     is_known: bool,
     refresh: Refresh,
+    /// Who answered the last request for metadata.
+    pub(super) asked: Asked,
+    /// Who answered the last request for a producer id.
+    pub(super) asked_for_id: Asked,
 }
 
 /// When to ask.
@@ -66,6 +71,8 @@ impl Cluster {
             topics: BTreeMap::new(),
             is_known: false,
             refresh: Refresh { is_wanted: true, ..Refresh::default() },
+            asked: Asked::default(),
+            asked_for_id: Asked::default(),
         };
         cluster.add_bootstrap();
         cluster
@@ -92,6 +99,18 @@ impl Cluster {
 
     pub(crate) const fn is_known(&self) -> bool {
         self.is_known
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (&NodeId, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// When nobody can be reached, the bootstrap addresses are tried again (KIP-899).
+    pub(crate) fn look_beyond_lost_nodes(&mut self, recovery: MetadataRecovery) {
+        let is_lost = self.nodes.values().all(|node| node.failures > 0 && node.connection.is_none());
+        if is_lost && (recovery == MetadataRecovery::Rebootstrap || !self.is_known) {
+            self.add_bootstrap();
+        }
     }
 }
 
@@ -135,7 +154,7 @@ impl Engine {
     /// A lane has data and no leader: asked for, no faster than the backoff allows.
     pub(super) fn want_metadata_for_leader(&mut self) {
         if !self.cluster.refresh.is_wanted {
-            self.want_metadata();
+            self.doubt_metadata();
         }
     }
 
@@ -177,13 +196,14 @@ impl Engine {
         }
         let refresh = &self.cluster.refresh;
         if refresh.is_wanted && !refresh.is_in_flight && refresh.not_before <= now {
-            match self.least_loaded_connection() {
+            let avoided = self.cluster.asked.avoided();
+            match self.connection_to_ask(avoided.as_ref()) {
                 Some(_) if mutants::buggify(Nudge::DropRefresh) => {
                     self.cluster.refresh.is_wanted = false;
                     self.metadata_failed();
                 }
                 Some(connection) => self.ask_metadata(connection),
-                None => self.want_any_connection(),
+                None => {}
             }
         }
         self.arm_metadata();
@@ -219,6 +239,9 @@ impl Engine {
             Some(&names),
             self.config.allow_auto_create_topics,
         );
+        let node = open.node;
+        let address = self.address_of(node).cloned();
+        self.cluster.asked.ask(address);
         self.cluster.refresh.is_wanted = false;
         self.cluster.refresh.is_in_flight = true;
         self.stats.metadata_requests += 1;
@@ -236,6 +259,7 @@ impl Engine {
     pub(super) fn metadata_failed(&mut self) {
         let now = self.now;
         let wait = self.retry_backoff.after(self.cluster.refresh.failures, &mut self.random);
+        self.cluster.asked.doubt();
         let refresh = &mut self.cluster.refresh;
         refresh.is_in_flight = false;
         refresh.is_wanted = true;
@@ -284,10 +308,13 @@ impl Engine {
         refresh.is_in_flight = false;
         refresh.last_success = now;
         refresh.first_failure = None;
-        // An answer that leaves something open is asked again, slower each time.
+        // An answer that leaves something open is asked again, slower each time, and of another broker.
         refresh.failures = if is_complete { 0 } else { failures.saturating_add(1) };
         refresh.not_before = now + wait;
         refresh.is_wanted |= !is_complete;
+        if !is_complete {
+            self.cluster.asked.doubt();
+        }
         self.cluster.is_known = true;
         self.check_ready();
         self.request_producer_id();
@@ -514,40 +541,6 @@ impl Engine {
             self.learn_leader(lane, Some(leader), Some(epoch));
         }
         is_known
-    }
-
-    /// The ready connection with the fewest open requests.
-    pub(super) fn least_loaded_connection(&self) -> Option<ConnectionId> {
-        self.connections
-            .values()
-            .filter(|open| open.is_ready() && open.throttled_until <= self.now)
-            .min_by_key(|open| (open.in_flight.len(), open.node.0 < 0, open.id))
-            .map(|open| open.id)
-    }
-
-    /// Opens a connection to anybody: known brokers first, then the bootstrap addresses; the least failed first.
-    pub(super) fn want_any_connection(&mut self) {
-        if self.connections.values().any(|open| open.in_flight.is_empty() || !open.is_ready()) {
-            return;
-        }
-        let now = self.now;
-        let is_lost =
-            self.cluster.nodes.iter().all(|(_, node)| node.failures > 0 && node.connection.is_none());
-        if is_lost
-            && (self.config.metadata_recovery == MetadataRecovery::Rebootstrap || !self.cluster.is_known)
-        {
-            self.cluster.add_bootstrap();
-        }
-        let best = self
-            .cluster
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.connection.is_none())
-            .min_by_key(|(id, node)| (node.retry_at.max(now), node.failures, id.0 < 0, **id))
-            .map(|(id, _)| *id);
-        if let Some(node) = best {
-            self.want_connection(node);
-        }
     }
 }
 

@@ -19,6 +19,7 @@
 //! beside `producer_id_state`.
 
 pub mod action;
+mod asked_brokers;
 mod backoff;
 mod connection_states;
 mod connections;

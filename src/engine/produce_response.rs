@@ -49,7 +49,7 @@ impl Engine {
                     // The answer leaves the partition out: as good as none.
                     mutants::mark(Mark::AnswerLeavesOut);
                     self.attempt_unanswered(batch, true);
-                    self.want_metadata();
+                    self.doubt_metadata();
                 }
             }
             self.touch(batch.lane);
@@ -142,8 +142,9 @@ impl Engine {
         if !code.is_none() {
             self.lanes[lane.index()].window[place].last_code = Some(code);
         }
-        if code.wants_metadata_refresh() {
-            self.want_metadata();
+        // 7 as well, other than in Java: so answers a leader that is cut off and can replicate nothing (B07).
+        if code.wants_metadata_refresh() || code == ErrorCode::REQUEST_TIMED_OUT {
+            self.doubt_metadata();
         }
         if mutants::is_on(Mutant::K2)
             && !matches!(code.class(), AnswerClass::Success | AnswerClass::Indeterminate)

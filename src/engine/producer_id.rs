@@ -23,11 +23,11 @@ impl Engine {
             self.timers.set(Timer::ProducerId, retry_at);
             return;
         }
-        let Some(connection) = self.least_loaded_connection() else {
-            self.want_any_connection();
-            return;
-        };
+        let avoided = self.cluster.asked_for_id.avoided();
+        let Some(connection) = self.connection_to_ask(avoided.as_ref()) else { return };
         let now = self.now;
+        let address = self.connections.get(&connection).and_then(|open| self.address_of(open.node)).cloned();
+        self.cluster.asked_for_id.ask(address);
         let Some(open) = self.connections.get_mut(&connection) else { return };
         let Some(version) = open.version(ApiKey::InitProducerId) else {
             let message = "the broker does not know InitProducerId: idempotence needs Kafka 0.11 or later";
@@ -80,6 +80,7 @@ impl Engine {
     }
 
     fn producer_id_later(&mut self) {
+        self.cluster.asked_for_id.doubt();
         let failures = match self.producer_id {
             ProducerIdState::Needed { failures, .. } | ProducerIdState::Requested { failures, .. } => {
                 failures

@@ -224,6 +224,33 @@ fn b13_doubt_outlives_any_number_of_certain_refusals() {
     world.assert_at_rest();
 }
 
+// B07: a leader that is cut off from the other nodes still names itself, and it is the only one that the producer is connected
+// to. Whether it answers 7 or says nothing, the others must be asked too. Fails if it is asked again and again until the
+// deadline, as it was.
+#[test]
+fn b07_a_deposed_leader_that_names_itself_is_not_the_only_one_asked() {
+    for is_silent in [false, true] {
+        let (mut world, mut brokers) = warm(&[], 3, &[1]);
+        world.stale.insert(1, world.cluster.clone());
+        world.move_leader(0, 2, 1);
+        let record = world.send(0, "a");
+        for _ in 0..100 {
+            while let Some(request) = world.requests.pop_front() {
+                match (request.node, is_silent) {
+                    (1, false) => world.code(&request, 7),
+                    (1, true) => {}
+                    _ => brokers.serve(&mut world, &request),
+                }
+            }
+            world.advance(50);
+        }
+
+        world.assert_acknowledged(record, Some(1));
+        assert_eq!(brokers.values(0), ["gate", "a"], "silent: {is_silent}");
+        world.assert_at_rest();
+    }
+}
+
 // B14, B15, B16: the broker timed out (7), its disk failed (56), or it does not know what happened (-1), each time with the
 // batch appended or not, and with batches behind it. Fails if any of them is taken for an answer about the log.
 #[test]

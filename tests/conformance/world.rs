@@ -51,6 +51,8 @@ pub struct World {
     /// The wall clock, as records are stamped by it.
     pub wall_ms: i64,
     pub cluster: PeerCluster,
+    /// Brokers that tell an older state of the cluster: they are cut off from the others.
+    pub stale: BTreeMap<i32, PeerCluster>,
     /// Produce requests, and control requests while they are held, that nobody has answered.
     pub requests: VecDeque<Request>,
     /// Produce requests with acks=0.
@@ -129,6 +131,7 @@ impl World {
                 has_no_brokers: false,
                 knows_init_producer_id: true,
             },
+            stale: BTreeMap::new(),
             requests: VecDeque::new(),
             wanting_no_answer: VecDeque::new(),
             history: Vec::new(),
@@ -365,7 +368,9 @@ impl World {
         self.history.push(request.clone());
         let answer = match request.api {
             API_VERSIONS if !self.hold_versions => Some(self.cluster.versions(&request)),
-            METADATA if !self.hold_control => Some(self.cluster.metadata(&request)),
+            METADATA if !self.hold_control => {
+                Some(self.stale.get(&node).unwrap_or(&self.cluster).metadata(&request))
+            }
             INIT_PRODUCER_ID if !self.hold_control => Some(self.cluster.init_producer_id(&request)),
             PRODUCE if request.acks == 0 => {
                 self.wanting_no_answer.push_back(request);

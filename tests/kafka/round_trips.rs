@@ -87,11 +87,10 @@ fn round_trips(setup: Setup) {
         assert_eq!(by_kafka, expected, "{codec}: Kafka's console consumer");
         assert_eq!(by_kcat, expected, "{codec}: kcat");
         identities_are_confirmed(&cluster, &topic, &log, &sent.identities);
-        // A batch that does not shrink is sent as it is; these values shrink.
-        assert!(
-            log.batches.iter().all(|batch| batch.codec == *number),
-            "{codec}: every batch is compressed with it"
-        );
+        // A batch that does not shrink is sent as it is. These values shrink; a batch of a few, sealed by a slow moment, may not.
+        let plain = log.batches.iter().filter(|batch| batch.codec != *number);
+        let plain: Vec<_> = plain.filter(|batch| batch.codec != 0 || batch.record_count >= 10).collect();
+        assert!(plain.is_empty(), "{codec}: every batch is compressed with it, yet: {plain:?}");
     }
 }
 
