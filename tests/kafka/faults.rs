@@ -99,8 +99,8 @@ fn answers_lost_without_idempotence_repeat_records_on_4_4_0() {
 
     let total = judge(&history.sent, &Log::fetch(&cluster, topic, LANES).logged()).total;
     println!("control, no idempotence, answer lost once: {total}");
-    assert_eq!((total.acknowledged, total.lost), (total.sent, 0));
-    assert!(total.repeated > 0, "a retry of a stored batch is stored again without idempotence: {total}");
+    assert_eq!((total.acknowledged, total.lost()), (total.sent, 0));
+    assert!(total.repeated() > 0, "a retry of a stored batch is stored again without idempotence: {total}");
 }
 
 fn leader_killed(setup: Setup) {

@@ -154,8 +154,8 @@ fn print_verdict(
     made: &[(&'static str, u32)],
     took: Duration,
 ) {
-    let Tally { sent, refused, acknowledged, rejected, unknown, stuck, .. } = verdict.total;
-    let Tally { lost, repeated, reordered, phantom, misplaced, corrupted, .. } = verdict.total;
+    let total = verdict.total;
+    let Tally { sent, refused, acknowledged, rejected, unknown, .. } = total;
     let statistics = producer.statistics();
     let faults: u32 = made.iter().map(|(_, count)| count).sum();
     let by_kind: Vec<String> = made.iter().map(|(name, count)| format!("{name} {count}")).collect();
@@ -164,9 +164,13 @@ fn print_verdict(
         "records accepted {}, acked {acknowledged}, rejected {rejected}, unknown {unknown}",
         sent - refused
     );
-    println!("lost {lost}, repeated {repeated}, reordered {reordered}");
+    println!("lost {}, repeated {}, reordered {}", total.lost(), total.repeated(), total.reordered());
     println!(
-        "phantom {phantom}, misplaced {misplaced}, corrupted {corrupted}, without outcome {stuck}, refused by send {refused}"
+        "phantom {}, misplaced {}, corrupted {}, without outcome {}, refused by send {refused}",
+        total.phantom(),
+        total.misplaced(),
+        total.corrupted(),
+        total.stuck()
     );
     println!("faults {faults}: {}", by_kind.join(", "));
     println!(

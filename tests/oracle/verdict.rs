@@ -37,6 +37,36 @@ impl Tally {
         self.count(Check::Q2)
     }
 
+    /// Q3: rejected, refused or never sent, and in the log.
+    #[must_use]
+    pub const fn phantom(&self) -> u32 {
+        self.count(Check::Q3)
+    }
+
+    /// Q5: acknowledged at an offset where it is not.
+    #[must_use]
+    pub const fn misplaced(&self) -> u32 {
+        self.count(Check::Q5)
+    }
+
+    /// Q7: found with other bytes, or in another partition.
+    #[must_use]
+    pub const fn corrupted(&self) -> u32 {
+        self.count(Check::Q7)
+    }
+
+    /// Q8: lost, while a later record of the lane is in the log.
+    #[must_use]
+    pub const fn gaps(&self) -> u32 {
+        self.count(Check::Q8)
+    }
+
+    /// Q13: without an outcome.
+    #[must_use]
+    pub const fn stuck(&self) -> u32 {
+        self.count(Check::Q13)
+    }
+
     /// Q4: behind a record that was sent after it.
     #[must_use]
     pub const fn reordered(&self) -> u32 {
