@@ -108,12 +108,9 @@ impl Engine {
         for batch in sent {
             let Some(state) = self.lanes.get_mut(batch.lane.index()) else { continue };
             let Some(place) = state.position(batch.batch, batch.first_record) else { continue };
-            if state.window[place].open.is_none() {
-                continue;
-            }
+            let Some(attempt) = state.window[place].open.take() else { continue };
             if !state.window[place].is_pending() {
                 // Given up while it was being written: its place waited only for this.
-                state.window[place].open = None;
                 self.touch(batch.lane);
                 continue;
             }
@@ -121,6 +118,7 @@ impl Engine {
             self.end_acknowledged(
                 batch.lane,
                 place,
+                attempt.gate_was_open,
                 Acknowledged {
                     base_offset: None,
                     log_append_time_ms: None,

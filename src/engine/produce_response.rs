@@ -196,7 +196,7 @@ impl Engine {
         let place = state.position(sent.batch, sent.first_record)?;
         let batch = &mut state.window[place];
         let attempt = batch.open.take()?;
-        // An abandoned batch only waited for this.
+        // One that was abandoned, or proven present, only waited for this.
         (batch.fate == Fate::Pending).then_some((place, attempt))
     }
 
@@ -225,8 +225,6 @@ impl Engine {
             attempts: batch.attempts,
             deduplicated,
         };
-        // `resolve` reads whether the gate was open from the attempt.
-        batch.open = Some(attempt);
         if let Some(stamp) = batch.stamp {
             state.sequences.acknowledged(stamp.identity, gate);
             state.is_unfenced &= state.sequences.identity() != Some(stamp.identity);
@@ -238,7 +236,7 @@ impl Engine {
             mutants::mark(Mark::KnownDuplicate);
             self.stats.batches_deduplicated += 1;
         }
-        self.end_acknowledged(lane, place, news);
+        self.end_acknowledged(lane, place, attempt.gate_was_open, news);
     }
 
     /// The same bytes go out again, if `retries` allow; only the head until it is acknowledged (D-9).

@@ -91,10 +91,14 @@ impl Engine {
         }
     }
 
-    /// The batch is in the log.
-    pub(super) fn end_acknowledged(&mut self, lane: LaneId, place: usize, news: Acknowledged) {
-        let gate_was_open =
-            self.lanes[lane.index()].window[place].open.is_some_and(|open| open.gate_was_open);
+    /// The batch is in the log. `gate_was_open` when the attempt was sent that was answered so.
+    pub(super) fn end_acknowledged(
+        &mut self,
+        lane: LaneId,
+        place: usize,
+        gate_was_open: bool,
+        news: Acknowledged,
+    ) {
         let told = self.lanes[lane.index()].window[place].told;
         if told {
             mutants::mark(Mark::LateAcknowledged);
@@ -142,6 +146,7 @@ impl Engine {
             self.end_acknowledged(
                 lane,
                 place,
+                false,
                 Acknowledged {
                     base_offset: None,
                     log_append_time_ms: None,
@@ -239,7 +244,8 @@ impl Engine {
         self.touch(lane);
     }
 
-    /// The only door to a batch's end: exactly one outcome \[OUT-5\].
+    /// The only door to a batch's end: exactly one outcome \[OUT-5\]. An attempt that is on its way does not end here: a
+    /// broker still has it to answer, and until then it keeps its place in flight (K5, K8).
     fn resolve(&mut self, lane: LaneId, place: usize, fate: Fate, outcome: BatchOutcome) {
         self.end_late(lane, place);
         let batch = &mut self.lanes[lane.index()].window[place];
@@ -249,7 +255,6 @@ impl Engine {
             batch.batch.number
         );
         batch.fate = fate;
-        batch.open = None;
         batch.doubt = None;
         // Its memory goes back before its caller hears of it; a socket that still reads keeps its own reference.
         batch.batch.body = Vec::new();

@@ -62,6 +62,38 @@ fn d4_a_refused_resend_of_a_batch_proven_present_is_an_acknowledgement() {
     world.assert_at_rest();
 }
 
+// K5, D-4: the deadline proves "a" present while its resend is on its way over a connection whose gate is closed. The
+// caller hears so at once; but the broker still has that resend to answer. Found by the simulation (seeds 56913 and
+// 146402): the proof ended the attempt too, and the next batch went out beside it.
+#[test]
+fn d4_a_proof_of_presence_ends_no_attempt_that_is_on_its_way() {
+    let mut world = World::with(&[("retry.backoff.max.ms", "100")], 1, &[1]);
+    world.open_gate(0);
+    let records = [world.send(0, "a"), world.send(0, "b")];
+    let (mut retry, later) = (world.request(), world.request());
+    world.code(&retry, 7);
+    world.ok(&later, 2);
+    for _ in 0..32 {
+        world.advance(300);
+        retry = world.request();
+        world.code(&retry, 7);
+    }
+    world.cut(retry.connection);
+    world.advance(200);
+    let resend = world.request();
+    world.advance(300);
+    world.assert_acknowledged(records[0], None);
+    let next = world.send(0, "c");
+    assert_eq!(world.waiting(), [], "one batch at a time behind a closed gate");
+
+    world.ok(&resend, 1);
+    let request = world.request();
+    assert_eq!((request.value(), request.stamp()), ("c", (0, 3)));
+    world.ok(&request, 3);
+    world.assert_acknowledged(next, Some(3));
+    world.assert_at_rest();
+}
+
 // D-4, no proof without the gate: the later batch was sent while the gate was closed. (It cannot be on its way beside an
 // earlier one; so the case is a first batch that was resent, and the record stays unknown.)
 #[test]
