@@ -299,6 +299,7 @@ impl Engine {
         for topic in &response.topics {
             is_complete &= self.learn_topic(topic);
         }
+        is_complete &= !self.lanes.iter().any(|lane| !lane.is_idle() && self.has_no_leader(lane));
         let (brokers, topics) = (response.brokers.len(), response.topics.len());
         self.observe(|| Observation::MetadataUpdated { brokers, topics });
         let now = self.now;
@@ -319,6 +320,11 @@ impl Engine {
         self.check_ready();
         self.request_producer_id();
         self.arm_metadata();
+    }
+
+    /// No broker to send to: none was ever told, the last answer told none, or left its node out.
+    fn has_no_leader(&self, lane: &Lane) -> bool {
+        lane.leader.is_none_or(|leader| !self.cluster.nodes.contains_key(&leader))
     }
 
     fn learn_nodes(&mut self, brokers: &[Broker]) {
