@@ -35,6 +35,7 @@ pub struct Exemptions {
     recreations: Vec<Recreation>,
     keeps_former_lives: bool,
     deserve_refusal: Vec<RecordId>,
+    given_up_as_set: Vec<RecordId>,
 }
 
 impl Exemptions {
@@ -66,6 +67,14 @@ impl Exemptions {
         }
     }
 
+    /// The user has said how often to send (`retries`, D-14) or how long to wait (`close(timeout)`, D-22), and that was used
+    /// up: the record has its outcome, but no progress is owed (Q14).
+    pub fn given_up_as_set(&mut self, id: RecordId) {
+        if let Err(place) = self.given_up_as_set.binary_search(&id) {
+            self.given_up_as_set.insert(place, id);
+        }
+    }
+
     /// Whether an acknowledged record may be missing, or elsewhere than told.
     pub(super) fn may_be_missing(&self, entry: &Entry, offset: Option<i64>, start_offset: i64) -> bool {
         start_offset > offset.unwrap_or(0)
@@ -89,6 +98,24 @@ impl Exemptions {
 
     pub(super) fn is_bound_to_be_refused(&self, id: RecordId) -> bool {
         !self.deserve_refusal.is_empty() && self.deserve_refusal.binary_search(&id).is_ok()
+    }
+
+    pub(super) fn was_given_up_as_set(&self, id: RecordId) -> bool {
+        !self.given_up_as_set.is_empty() && self.given_up_as_set.binary_search(&id).is_ok()
+    }
+
+    /// Whether nothing sent to the lane since it was cut off had been acknowledged before this record was told: then the
+    /// broker's memory of the producer was cut off too, a sequence does not fit (45), and what is in doubt by then stays so
+    /// (D-13).
+    pub(super) fn is_first_since_cut(&self, history: &History, entry: &Entry) -> bool {
+        let is_of = |cut: &&Cut| cut.lane == entry.lane && cut.at_ns <= entry.told_ns;
+        let Some(cut_ns) = self.cuts.iter().filter(is_of).map(|cut| cut.at_ns).max() else { return false };
+        !history.records().any(|(_, other)| {
+            other.lane == entry.lane
+                && other.accepted_ns > cut_ns
+                && other.told_ns < entry.told_ns
+                && other.told.is_some_and(super::Told::is_acknowledged)
+        })
     }
 
     /// Whether the record was on its way while the broker did not know its producer.

@@ -58,6 +58,25 @@ fn with_one_in_flight_what_was_acknowledged_keeps_its_order() {
     story.breaks(&[Check::Q4]);
 }
 
+/// Acknowledged at 0 and copied to 7 by a retry that was on its way; then another record at 1. The log begins at `start`.
+fn with_a_late_copy(start: i64) -> Story {
+    let mut story = plain(-1, 1);
+    let first = story.sent(A);
+    story.acked(first, 0);
+    story.stored(A, 1);
+    story.found(A, 7, first);
+    story.log.starts_at(A, start);
+    story
+}
+
+// Seeds 82102 and 87429 of the simulation: DeleteRecords took the acknowledged copy, and the late one was read as the
+// record's place. Fails (the second half) if a plain producer's order is not looked at any more.
+#[test]
+fn with_one_in_flight_a_late_copy_has_no_place_once_the_acknowledged_one_is_deleted() {
+    with_a_late_copy(1).is_fine();
+    with_a_late_copy(0).breaks(&[Check::Q4, Check::Q5]);
+}
+
 // Nothing fences the copy of a record that was given up: it may land behind its successors.
 #[test]
 fn with_one_in_flight_a_doubt_may_land_behind() {

@@ -87,6 +87,56 @@ fn q14_a_record_that_every_broker_refuses_owes_no_progress() {
     story.is_fine();
 }
 
+// D-14, D-22: `retries` and `close(timeout)` are the user's. Fails if that excuses an outcome that comes too late.
+#[test]
+fn q14_what_the_users_own_limits_ended_owes_no_progress_but_an_outcome_in_time() {
+    for (passes, is_fine) in [(5 * SECOND, true), (L + MS, false)] {
+        for is_clean in [true, false] {
+            let mut story = Story::new();
+            let id = story.sent(A);
+            story.history.exemptions.given_up_as_set(id);
+            story.heals();
+            story.passes(passes);
+            if is_clean {
+                story.rejected(id);
+            } else {
+                story.unknown(id);
+            }
+            if is_fine {
+                story.is_fine();
+            } else {
+                story.breaks(&[Check::Q14]);
+            }
+        }
+    }
+}
+
+/// The lane's log is cut off; then all works again, and a canary comes out as unknown.
+fn doubt_after_a_cut(before: impl FnOnce(&mut Story)) -> Story {
+    let mut story = Story::new();
+    story.history.exemptions.cut_off(A, 0, story.now);
+    story.passes(MS);
+    story.heals();
+    before(&mut story);
+    let canary = story.sent(A);
+    story.history.canary(canary);
+    story.passes(MS);
+    story.unknown(canary);
+    story
+}
+
+// D-13: an unclean election cut off what the broker knew of the producer, so the first sequence after it does not fit (45);
+// in doubt, nothing better than U can be told (seed 173561). Fails if a cut excuses all that comes after.
+#[test]
+fn q14_the_first_doubt_after_a_cut_is_the_brokers() {
+    doubt_after_a_cut(|_| {}).is_fine();
+    let late = doubt_after_a_cut(|story| {
+        story.stored(A, 0);
+        story.passes(MS);
+    });
+    late.breaks(&[Check::Q14]);
+}
+
 #[test]
 fn q14_a_canary_that_is_not_acknowledged_shows_a_dead_lane() {
     let mut story = Story::new();

@@ -21,6 +21,7 @@ use super::context::{Acked, Context};
 use super::memory::{Memory, Share};
 use super::queue::Happening;
 use super::senders::Senders;
+use super::shape;
 use super::tape::Draw;
 use crate::oracle::{Lane, RecordId, RequestKind, Told};
 
@@ -355,6 +356,7 @@ impl Producer {
             let told = told_of(outcome, i64::try_from(place - from).expect("small"), cx);
             cx.trace.note(4, record.0, told.1);
             cx.history.told(record, told.0, cx.now.as_nanos());
+            shape::excuse_outcome(&self.config, record, outcome, &mut cx.history);
             self.senders.resolved(record);
         }
         self.unresolved -= u64::from(count);
@@ -423,6 +425,7 @@ impl Producer {
                     Told::Rejected { cause: "closed in the codec" }
                 };
                 cx.history.told(record, told, cx.now.as_nanos());
+                cx.history.exemptions.given_up_as_set(record);
                 self.senders.resolved(record);
                 self.unresolved -= 1;
             }

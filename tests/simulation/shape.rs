@@ -2,6 +2,9 @@
 //!
 //! Neighbours: `swarm` has the plan, `cluster` and `oracle` know nothing of each other. Not here: judgement.
 
+use facteur::engine::BatchOutcome;
+use facteur::{Cause, Compression, ErrorCode, ProducerConfig};
+
 use super::cluster::{Cluster, ClusterPlan, Primed, TopicPlan, Where};
 use super::payload;
 use super::swarm::{Plan, SPARE_PARTITIONS};
@@ -106,5 +109,29 @@ pub fn excuse_losses(plan: &Plan, cluster: &Cluster, history: &mut History) {
     for loss in cluster.losses() {
         let lane = lane_of(plan, &loss.topic, loss.partition);
         history.exemptions.cut_off(lane, loss.from, loss.at.as_nanos());
+    }
+}
+
+/// Outcomes for which nobody is to blame though all works again: what every broker of the run is too old for, and what the
+/// user's own limits ended.
+pub fn excuse_outcome(
+    config: &ProducerConfig,
+    record: RecordId,
+    outcome: &BatchOutcome,
+    history: &mut History,
+) {
+    let (BatchOutcome::Rejected { cause, attempts } | BatchOutcome::Unknown { cause, attempts }) = outcome
+    else {
+        return;
+    };
+    // No broker of the model says 76: the engine does, for a broker that knows no zstd (before Produce 7).
+    let is_too_new = matches!(config.compression, Compression::Zstd(_))
+        && matches!(cause, Cause::Broker { code: ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, .. });
+    if is_too_new {
+        history.exemptions.deserves_refusal(record);
+    }
+    // The world stops a producer that is being closed only at the end of its time.
+    if *attempts > config.retries || matches!(cause, Cause::Closed) {
+        history.exemptions.given_up_as_set(record);
     }
 }

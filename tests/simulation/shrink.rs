@@ -10,7 +10,7 @@ use super::tape::Tape;
 use crate::oracle::Check;
 
 /// Runs that shrinking may take.
-const MOST_RUNS: u32 = 4_000;
+const MOST_RUNS: u32 = 20_000;
 
 /// What is left of a failing tape.
 #[derive(Debug)]

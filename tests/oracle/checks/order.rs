@@ -23,6 +23,9 @@ fn nonmonotonic(evidence: &Evidence<'_>, lane: Lane, records: &[RecordId], findi
     for &id in records {
         let Some(place) = evidence.sightings.get(id).first else { continue };
         let Some(entry) = evidence.history.entry(id) else { continue };
+        if is_another_copy(evidence, lane, entry) {
+            continue;
+        }
         match highest {
             Some((above, before)) if place < above => findings.about(Check::Q4, id, || {
                 format!(
@@ -48,6 +51,14 @@ fn has_a_place(evidence: &Evidence<'_>, entry: &Entry) -> bool {
         Order::Nothing => false,
     };
     is_promised && !evidence.fogs.is_some_and(|fogs| fogs.is_in_fog(entry))
+}
+
+/// A producer without idempotence may leave a second copy anywhere (D-25). Once the acknowledged one has been deleted at
+/// the log's start, the copy that is found says nothing of the order.
+fn is_another_copy(evidence: &Evidence<'_>, lane: Lane, entry: &Entry) -> bool {
+    let start = evidence.log.lanes.get(lane.place()).map_or(0, |log| log.start_offset);
+    evidence.conditions.may_duplicate()
+        && matches!(entry.told, Some(Told::Acknowledged { offset }) if offset.unwrap_or(0) < start)
 }
 
 /// Q8: acknowledged and missing, while something sent later is there. (`on_gap = stop_lane` is not built, D-6.)

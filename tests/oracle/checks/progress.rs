@@ -45,13 +45,17 @@ impl Peace<'_> {
             Some(Told::Acknowledged { .. }) => is_in_time,
             None => self.history.ended_ns.is_some_and(|ended_ns| ended_ns < due_ns),
             Some(Told::Rejected { .. }) => {
-                self.is_of_the_past(entry) || self.history.exemptions.is_bound_to_be_refused(id)
+                self.is_of_the_past(entry)
+                    || self.history.exemptions.is_bound_to_be_refused(id)
+                    || (is_in_time && self.history.exemptions.was_given_up_as_set(id))
             }
             Some(Told::Unknown { .. }) => {
                 is_in_time
                     && (!self.conditions.is_apache()
                         || self.is_of_the_past(entry)
-                        || self.learnt_of_recreation(entry))
+                        || self.learnt_of_recreation(entry)
+                        || self.history.exemptions.was_given_up_as_set(id)
+                        || self.history.exemptions.is_first_since_cut(self.history, entry))
             }
             Some(Told::Refused) => false,
         }
