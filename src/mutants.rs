@@ -64,7 +64,8 @@ listed! {
         /// Callbacks run where the outcome is told: on the I/O thread.
         K13,
         /// Memory goes back while a socket may still read it. It cannot be written in safe code, and a mutant that nobody
-        /// can write proves nothing: see the drop test `e15_the_bytes_of_an_expired_batch_stay_intact_under_the_socket`.
+        /// can write proves nothing: see the doctests of `accumulator::producer_batch::Segment::freeze`, which must not compile,
+        /// and the drop test `e15_the_bytes_of_an_expired_batch_stay_intact_under_the_socket`.
         K14,
         /// Sequences are given when a batch is put in line, and one that expires there leaves no hole.
         K15,

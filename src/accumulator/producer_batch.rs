@@ -97,7 +97,54 @@ impl Segment {
         Self { capacity_bytes: bytes.len(), buffer: bytes, reserved_bytes, owner, is_pooled: false }
     }
 
-    /// Freezes the segment; the reservation goes with the bytes.
+    /// Freezes the segment; the reservation goes with the bytes, and comes back with the last of them.
+    ///
+    /// ```
+    /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+    /// use facteur::accumulator::producer_batch::{MemoryOwner, Segment};
+    ///
+    /// #[derive(Debug, Default)]
+    /// struct Account(AtomicUsize);
+    /// impl MemoryOwner for Account {
+    ///     fn give_back(&self, _buffer: Vec<u8>, reserved_bytes: usize) {
+    ///         self.0.fetch_add(reserved_bytes, Ordering::SeqCst);
+    ///     }
+    /// }
+    ///
+    /// let account = Arc::new(Account::default());
+    /// let owner: Arc<dyn MemoryOwner> = account.clone();
+    /// let batch = Segment::new(b"sealed".to_vec(), 6, Some(owner)).freeze();
+    /// let under_the_socket = batch.slice(2..);
+    /// drop(batch);
+    /// assert_eq!((&*under_the_socket, account.0.load(Ordering::SeqCst)), (&b"aled"[..], 0));
+    /// drop(under_the_socket);
+    /// assert_eq!(account.0.load(Ordering::SeqCst), 6);
+    /// ```
+    ///
+    /// So the mutant of K14, memory that is used again under a socket, cannot be written in safe code. Nobody can give a
+    /// segment back, or write to it, once it is frozen:
+    ///
+    /// ```compile_fail,E0382
+    /// # use facteur::accumulator::producer_batch::Segment;
+    /// let segment = Segment::unaccounted(b"sealed".to_vec());
+    /// let under_the_socket = segment.freeze();
+    /// drop(segment);
+    /// ```
+    ///
+    /// ```compile_fail,E0382
+    /// # use facteur::accumulator::producer_batch::Segment;
+    /// let mut segment = Segment::unaccounted(b"sealed".to_vec());
+    /// let under_the_socket = segment.freeze();
+    /// segment.buffer_mut().clear();
+    /// ```
+    ///
+    /// Nor can the bytes themselves be written to:
+    ///
+    /// ```compile_fail,E0594
+    /// # use facteur::accumulator::producer_batch::Segment;
+    /// let mut under_the_socket = Segment::unaccounted(b"sealed".to_vec()).freeze();
+    /// under_the_socket[0] = 0;
+    /// ```
     #[must_use]
     pub fn freeze(self) -> Bytes {
         Bytes::from_owner(self)

@@ -51,20 +51,24 @@ async fn k11_an_overdue_request_takes_its_connection_with_it() {
 }
 
 // K13: user code runs under no lock of ours and not inside the I/O step. A callback that waits for the next record's
-// delivery must get it. Fails by its patience if callbacks run on the I/O thread: nothing is delivered while one waits.
+// delivery must get it. Fails by its patience if callbacks run on the I/O thread: nothing is delivered while one waits. The
+// second record is sent only once the callback has begun, so that it is not of the same batch.
 #[tokio::test]
 async fn k13_a_callback_that_waits_holds_nobody_up() {
     let broker = broker(1).await;
     let producer = producer(&broker, &[("linger.ms", "0")]);
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let (tell, told) = mpsc::channel();
+    let (begin, has_begun) = tokio::sync::oneshot::channel();
 
     let callback = move |result: Result<facteur::DeliveryReport, facteur::Error>| {
+        begin.send(()).expect("the test listens");
         let thread = std::thread::current().name().unwrap_or_default().to_owned();
         let was_released = may_go_on.recv_timeout(Duration::from_secs(5)).is_ok();
         tell.send((result.expect("delivered").offset(), thread, was_released)).expect("the test listens");
     };
     producer.send_with_callback(Record::to("t").value(b"first"), callback).await.expect("accepted");
+    tokio::time::timeout(PATIENCE, has_begun).await.expect("the callback runs").expect("it says so");
     let second = producer.send(Record::to("t").value(b"second")).await.expect("accepted");
     let second = tokio::time::timeout(Duration::from_secs(4), second).await;
     go_on.send(()).expect("the callback waits");

@@ -2,7 +2,12 @@
 //!
 //! **Why from outside.** The engine asserts its own rules; here somebody who sees only frames and answers asks the same
 //! questions: is one sequence ever given to two contents, is a batch in doubt ever sent under a second name, is the first
-//! batch of an identity alone until it is answered (K5), is the broker's memory of five batches ever exceeded (K6)?
+//! batch of an identity alone until it is answered (K5), is the broker's memory of five batches ever exceeded, does
+//! anything but the head go out after a failure (K6), does a lane move while its old connection owes answers (K8), does
+//! each new name follow the one before it (K15)?
+//!
+//! **Why at the producer's socket.** A broker sees when requests arrive, not when they left, and not whether its answers
+//! did arrive: what it could say of K6, K8 and K15 would be a guess. Here order is what it was, so the checks are exact.
 
 use std::fmt;
 
@@ -55,6 +60,11 @@ pub(super) enum WireEvent {
         connection: u64,
         stamp: Stamp,
     },
+    /// Its callers were told that it is in the log: by an answer, or by a proof that no answer says (D-4).
+    Known {
+        lane: Lane,
+        stamp: Stamp,
+    },
     /// Whatever is unanswered on it stays so.
     Ended {
         connection: u64,
@@ -80,6 +90,11 @@ impl Wire {
         self.events.push(WireEvent::NotProcessed { lane, connection, stamp });
     }
 
+    /// The number of records in `stamp` is not looked at: a batch is known by where it begins.
+    pub fn known(&mut self, lane: Lane, stamp: Stamp) {
+        self.events.push(WireEvent::Known { lane, stamp });
+    }
+
     pub fn ended(&mut self, connection: u64) {
         self.events.push(WireEvent::Ended { connection });
     }
@@ -88,7 +103,9 @@ impl Wire {
     pub(super) fn write_state(&self, lane: Lane, out: &mut impl fmt::Write) -> fmt::Result {
         let concerns = |event: &&WireEvent| match event {
             WireEvent::Written(written) => written.lane == lane,
-            WireEvent::Answered { lane: of, .. } | WireEvent::NotProcessed { lane: of, .. } => *of == lane,
+            WireEvent::Answered { lane: of, .. }
+            | WireEvent::NotProcessed { lane: of, .. }
+            | WireEvent::Known { lane: of, .. } => *of == lane,
             WireEvent::Ended { .. } => true,
         };
         self.events.iter().filter(concerns).try_for_each(|event| write!(out, "{event:?}"))

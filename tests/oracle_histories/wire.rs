@@ -186,11 +186,152 @@ fn q11_batches_that_were_refused_for_certain_do_not_count() {
     for sequence in 2..=5 {
         story.answers(1, (0, sequence), Definite);
     }
-    for sequence in 2..=6_i32 {
-        if sequence == 6 {
-            story.stored(A, 6);
+    story.writes(1, id(2), (0, 2));
+    story.answers(1, (0, 2), Success);
+    for sequence in 3..=7_i32 {
+        if sequence > 5 {
+            story.stored(A, sequence.into());
         }
-        story.writes(1, crate::oracle::RecordId(sequence.unsigned_abs().into()), (0, sequence));
+        story.writes(1, id(sequence.unsigned_abs().into()), (0, sequence));
     }
     story.is_fine();
+}
+
+/// Batch 1 failed on its way, batch 2 behind it as well; both are in doubt on a connection that is gone.
+fn two_in_doubt() -> Story {
+    let mut story = open_gate();
+    for sequence in 1..=2 {
+        let id = story.stored(A, i64::from(sequence));
+        story.writes(1, id, (0, sequence));
+    }
+    story.answers(1, (0, 1), Indeterminate);
+    story.answers(1, (0, 2), Indeterminate);
+    story
+}
+
+fn id(number: u64) -> crate::oracle::RecordId {
+    crate::oracle::RecordId(number)
+}
+
+// K6 and D-9: the head alone, then the rest, pipelined.
+#[test]
+fn q11_after_a_failure_the_head_goes_first_and_the_rest_follow() {
+    let mut story = two_in_doubt();
+    story.writes(1, id(1), (0, 1));
+    story.answers(1, (0, 1), Success);
+    story.writes(1, id(2), (0, 2));
+    let third = story.stored(A, 3);
+    story.writes(1, third, (0, 3));
+    story.answers(1, (0, 2), Success);
+    story.answers(1, (0, 3), Success);
+    story.is_fine();
+}
+
+#[test]
+fn q11_after_a_failure_nothing_goes_beside_the_head() {
+    let mut story = two_in_doubt();
+    story.writes(1, id(1), (0, 1));
+    story.writes(1, id(2), (0, 2));
+    story.answers(1, (0, 1), Success);
+    story.answers(1, (0, 2), Success);
+    story.breaks(&[Check::Q11]);
+}
+
+#[test]
+fn q11_after_a_failure_nothing_new_goes_before_the_head() {
+    let mut story = two_in_doubt();
+    let third = story.stored(A, 3);
+    story.writes(1, third, (0, 3));
+    story.answers(1, (0, 3), Success);
+    story.breaks(&[Check::Q11]);
+}
+
+// D-6: a reset resolves what is in doubt, although the head, certainly refused, waits for its new name.
+#[test]
+fn q11_what_is_in_doubt_may_go_before_a_head_that_was_refused() {
+    let mut story = open_gate();
+    let (refused, doubtful) = (story.stored(A, 2), story.stored(A, 1));
+    story.writes(1, refused, (0, 1));
+    story.writes(1, doubtful, (0, 2));
+    story.answers(1, (0, 1), Definite);
+    story.answers(1, (0, 2), Indeterminate);
+    story.writes(1, doubtful, (0, 2));
+    story.answers(1, (0, 2), Success);
+    story.writes(1, refused, (1, 0));
+    story.answers(1, (1, 0), Success);
+    let found = story.found_by_the_oracle();
+    assert!(!found.contains(&Check::Q11), "{found:?}");
+}
+
+// D-4, Present: no answer said so, and the lane goes on.
+#[test]
+fn q11_a_batch_that_was_proved_present_is_nobodys_head_any_more() {
+    let mut story = open_gate();
+    for sequence in 1..=5 {
+        let id = story.stored(A, i64::from(sequence));
+        story.writes(1, id, (0, sequence));
+    }
+    story.answers(1, (0, 1), Indeterminate);
+    for sequence in 2..=5 {
+        story.answers(1, (0, sequence), Success);
+    }
+    story.history.wire.known(A, stamp((0, 1)));
+    let sixth = story.stored(A, 6);
+    story.writes(1, sixth, (0, 6));
+    story.answers(1, (0, 6), Success);
+    story.is_fine();
+}
+
+// K8: as soon as the old connection is gone, or has answered.
+#[test]
+fn q11_a_lane_moves_once_nothing_is_owed_to_it() {
+    let mut story = open_gate();
+    let (one, two) = (story.stored(A, 1), story.stored(A, 2));
+    story.writes(1, one, (0, 1));
+    story.answers(1, (0, 1), Success);
+    story.writes(2, two, (0, 2));
+    story.answers(2, (0, 2), Success);
+    story.is_fine();
+}
+
+#[test]
+fn q11_a_lane_that_moves_while_an_answer_is_owed_breaks_k8() {
+    let mut story = open_gate();
+    let (one, two) = (story.stored(A, 1), story.stored(A, 2));
+    story.writes(1, one, (0, 1));
+    story.writes(2, two, (0, 2));
+    story.answers(1, (0, 1), Success);
+    story.answers(2, (0, 2), Success);
+    story.breaks(&[Check::Q11]);
+}
+
+// K15: a name was given to a batch that never left.
+#[test]
+fn q11_a_name_that_is_left_out_is_found() {
+    let mut story = open_gate();
+    let two = story.stored(A, 1);
+    story.writes(1, two, (0, 2));
+    story.answers(1, (0, 2), Success);
+    story.breaks(&[Check::Q11]);
+}
+
+#[test]
+fn q11_a_new_identity_begins_at_0() {
+    let mut story = open_gate();
+    let two = story.stored(A, 1);
+    story.writes(1, two, (1, 1));
+    story.answers(1, (1, 1), Success);
+    story.breaks(&[Check::Q11]);
+}
+
+// The identity was read, then changed, then used.
+#[test]
+fn q11_a_lane_does_not_go_back_to_an_identity() {
+    let mut story = open_gate();
+    let (one, two) = (story.stored(A, 1), story.stored(A, 2));
+    story.writes(1, one, (1, 0));
+    story.answers(1, (1, 0), Success);
+    story.writes(1, two, (0, 1));
+    story.answers(1, (0, 1), Success);
+    story.breaks(&[Check::Q11]);
 }

@@ -8,6 +8,7 @@ use facteur::time::Instant;
 use super::queue::{Happening, Queue};
 use super::tape::{Draw, Tape};
 use super::trace::Trace;
+use super::wiretap::Wiretap;
 use crate::oracle::{History, Lane, RecordId};
 
 /// An acknowledgement that was just told: Q9 asks the cluster about it at this very moment.
@@ -49,6 +50,7 @@ pub struct Context {
     pub queue: Queue,
     pub trace: Trace,
     pub history: History,
+    pub wiretap: Wiretap,
     pub next_record: u64,
     pub counts: Counts,
     pub acked: Vec<Acked>,

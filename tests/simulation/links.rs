@@ -29,6 +29,7 @@ impl World {
             }
             Action::Disconnect { connection, reason } => {
                 self.cx.trace.note(30, connection.0, producer as u64);
+                self.cx.wiretap.ended(producer, connection, &mut self.cx.history.wire);
                 if reason.starts_with("no answer") && self.producers[producer].heard.contains(&connection) {
                     self.cx.counts.given_up_with_answer += 1;
                 }
@@ -46,6 +47,7 @@ impl World {
                     format!("p{producer} {connection:?} sends {}", super::story::request(&frame))
                 });
                 self.count_request(&frame);
+                self.cx.wiretap.sent(producer, connection, &frame, &mut self.cx.history.wire);
                 let Some(index) = self.network.index(producer, connection) else { return };
                 let link = self.network.link(index);
                 link.outgoing.push_back(Outgoing { correlation_id, pieces: frame, is_begun: false });

@@ -11,6 +11,7 @@
 //! | `world`, `queue`, `context` | one clock, one list of events, one body of evidence |
 //! | `producer`, `senders`, `memory` | what `runtime` and `producer` are to the engine, without threads |
 //! | `network`, `links` | bytes on their way, and how connections end |
+//! | `wiretap` | what goes through the producers' sockets, written down for the oracle |
 //! | `faults`, `workload` | what goes wrong, what the application does |
 //! | `cluster` | the model cluster |
 //! | `mutants` | each rule broken in turn, to see that somebody notices |
@@ -45,5 +46,6 @@ pub mod story;
 pub mod swarm;
 pub mod tape;
 pub mod trace;
+pub mod wiretap;
 pub mod workload;
 pub mod world;

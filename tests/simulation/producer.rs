@@ -23,6 +23,7 @@ use super::queue::Happening;
 use super::senders::Senders;
 use super::shape;
 use super::tape::Draw;
+use super::wiretap::Wiretap;
 use crate::oracle::{Lane, RecordId, RequestKind, Told};
 
 /// Socket events handled before the engine is asked what to do, as in the runtime.
@@ -185,6 +186,7 @@ impl Producer {
                 self.heard.push(*connection);
             }
             note_event(cx, &event);
+            cx.wiretap.heard(self.number, &event, &mut cx.history.wire);
             self.engine.handle(cx.now, event);
         }
         while let Some((lane, signal)) = self.signals.pop_front() {
@@ -360,6 +362,11 @@ impl Producer {
             self.senders.resolved(record);
         }
         self.unresolved -= u64::from(count);
+        if let BatchOutcome::Acknowledged(news) = outcome
+            && let Some(stamp) = news.stamp
+        {
+            Wiretap::known(lane.lane, stamp, &mut cx.history.wire);
+        }
         if let BatchOutcome::Acknowledged(news) = outcome
             && let Some(base) = news.base_offset
             && self.config.acks == facteur::Acks::All

@@ -20,6 +20,7 @@ use super::queue::{Happening, Queue};
 use super::swarm::Plan;
 use super::tape::{Draw, Tape};
 use super::trace::Trace;
+use super::wiretap::Wiretap;
 use crate::oracle::History;
 
 /// No run needs so many steps: beyond them something goes round in circles.
@@ -83,6 +84,7 @@ impl World {
                 queue: Queue::default(),
                 trace: Trace::new(is_told),
                 history: History::with_capacity(plan.lanes() + 4, 512),
+                wiretap: Wiretap::new(&plan),
                 next_record: 0,
                 counts: Counts::default(),
                 acked: Vec::new(),

@@ -52,19 +52,26 @@ struct Traffic {
     /// The triple of the newest attempt of each batch that is open; and the one that was answered with success.
     sent_under: Vec<(Stamp, Triple)>,
     open_gate: Option<Triple>,
+    /// The identity of the newest name, and the sequence behind it.
+    newest: Option<((i64, i16), i32)>,
+    /// Identities that the lane has had.
+    used: Vec<(i64, i16)>,
+    /// An attempt failed, and the head of this identity has not been acknowledged since (D-9).
+    has_failed: bool,
 }
 
 pub fn check(history: &History, conditions: &Conditions, findings: &mut Findings) {
     if !conditions.is_idempotent || history.wire.events.is_empty() {
         return;
     }
+    let most = conditions.max_in_flight.min(REMEMBERED);
     let mut lanes: Vec<Traffic> = Vec::new();
     lanes.resize_with(history.lanes.len(), Traffic::default);
     for event in &history.wire.events {
         match event {
             WireEvent::Written(written) => {
                 if let Some(traffic) = lanes.get_mut(written.lane.place()) {
-                    traffic.written(written, findings);
+                    traffic.written(written, most, findings);
                 }
             }
             WireEvent::Answered { lane, connection, stamp, answer } => {
@@ -74,7 +81,12 @@ pub fn check(history: &History, conditions: &Conditions, findings: &mut Findings
             }
             WireEvent::NotProcessed { lane, connection, stamp } => {
                 if let Some(traffic) = lanes.get_mut(lane.place()) {
-                    traffic.close(*connection, *stamp);
+                    traffic.not_processed(*connection, *stamp);
+                }
+            }
+            WireEvent::Known { lane, stamp } => {
+                if let Some(traffic) = lanes.get_mut(lane.place()) {
+                    traffic.known(*stamp);
                 }
             }
             WireEvent::Ended { connection } => {
@@ -85,16 +97,21 @@ pub fn check(history: &History, conditions: &Conditions, findings: &mut Findings
 }
 
 impl Traffic {
-    fn written(&mut self, written: &Written, findings: &mut Findings) {
+    fn written(&mut self, written: &Written, most: usize, findings: &mut Findings) {
         let stamp = written.stamp;
         let identity = (stamp.producer_id, stamp.epoch);
+        let known = self.batches.iter().rposition(|batch| batch.stamp == stamp);
         self.reuse(written, findings);
         self.restamp(written, findings);
+        self.moves(written, findings);
+        if known.is_none() {
+            self.names(written.lane, stamp, findings);
+        }
+        self.head_alone(written.lane, stamp, known, findings);
         let triple = (identity, written.connection, written.leader_epoch);
         self.gate(written.lane, stamp, triple, findings);
-        let known = self.batches.iter_mut().find(|batch| batch.stamp == stamp);
-        if let Some(batch) = known {
-            batch.open.push(written.connection);
+        if let Some(place) = known {
+            self.batches[place].open.push(written.connection);
         } else {
             self.batches.push(Batch {
                 stamp,
@@ -107,7 +124,7 @@ impl Traffic {
         }
         self.sent_under.retain(|(sent, _)| *sent != stamp);
         self.sent_under.push((stamp, triple));
-        self.window(written.lane, identity, findings);
+        self.window(written.lane, identity, most, findings);
         self.forget();
     }
 
@@ -149,47 +166,147 @@ impl Traffic {
     }
 
     /// Q11, K5: until a batch of this identity was acknowledged on this connection by this leader, one travels alone.
-    fn gate(&mut self, lane: Lane, stamp: Stamp, triple: Triple, findings: &mut Findings) {
+    fn gate(&self, lane: Lane, stamp: Stamp, triple: Triple, findings: &mut Findings) {
         if self.open_gate == Some(triple) {
             return;
         }
-        self.open_gate = None;
         let companion = self.batches.iter().find(|batch| !batch.open.is_empty());
         if let Some(companion) = companion {
             findings.add(Check::Q11, || {
                 format!(
-                    "lane {}: {stamp:?} is sent while {:?}, the first, is unanswered",
+                    "K5: lane {}: {stamp:?} is sent while {:?}, the first, is unanswered",
                     lane.0, companion.stamp
                 )
             });
         }
     }
 
-    /// Q11, K6: from the oldest unresolved batch to the newest that may be in the log there are at most five.
-    fn window(&self, lane: Lane, identity: (i64, i16), findings: &mut Findings) {
+    /// Q11, K8: a lane moves only once its old connection has answered or ended.
+    fn moves(&self, written: &Written, findings: &mut Findings) {
+        let owed = |batch: &&Batch| batch.open.iter().any(|open| *open != written.connection);
+        if let Some(batch) = self.batches.iter().find(owed) {
+            findings.add(Check::Q11, || {
+                format!(
+                    "K8: lane {}: {:?} leaves by connection {} while {:?} is unanswered on {:?}",
+                    written.lane.0, written.stamp, written.connection, batch.stamp, batch.open
+                )
+            });
+        }
+    }
+
+    /// Q11, K15: a name is given as the batch leaves, so each follows the one that left before it; a new identity begins
+    /// at 0, and a lane never goes back to an old one.
+    fn names(&mut self, lane: Lane, stamp: Stamp, findings: &mut Findings) {
+        let identity = (stamp.producer_id, stamp.epoch);
+        let end = i64::from(stamp.base_sequence) + i64::from(stamp.record_count);
+        let end = i32::try_from(end.rem_euclid(SEQUENCES)).expect("below 2^31");
+        let before = self.newest.replace((identity, end));
+        let Some((last, next)) = before else {
+            self.used.push(identity);
+            return;
+        };
+        let expected = if last == identity { next } else { 0 };
+        if last != identity {
+            self.has_failed = false;
+            if self.used.contains(&identity) {
+                findings.add(Check::Q11, || {
+                    format!("K15: lane {}: {stamp:?} goes back to an identity that was left", lane.0)
+                });
+            }
+            self.used.push(identity);
+        }
+        if stamp.base_sequence != expected {
+            findings.add(Check::Q11, || {
+                format!(
+                    "K15: lane {}: {stamp:?} came where {expected} was next: a name that never left",
+                    lane.0
+                )
+            });
+        }
+    }
+
+    /// Q11, K6 and D-9: after a failure only the head is sent until it is acknowledged. What is in doubt may go out
+    /// before a head that is certainly not in the log: that is how a reset resolves it (D-6), one at a time as well.
+    fn head_alone(&self, lane: Lane, stamp: Stamp, known: Option<usize>, findings: &mut Findings) {
+        if !self.has_failed {
+            return;
+        }
+        let identity = (stamp.producer_id, stamp.epoch);
+        let is_open = |batch: &&Batch| batch.stamp != stamp && !batch.open.is_empty();
+        if let Some(open) = self.batches.iter().find(is_open) {
+            findings.add(Check::Q11, || {
+                format!(
+                    "K6: lane {}: after a failure {stamp:?} is sent beside {:?}, the head not yet acknowledged",
+                    lane.0, open.stamp
+                )
+            });
+        }
+        if known.is_some_and(|place| self.batches[place].is_in_doubt) {
+            return;
+        }
+        let before = &self.batches[..known.unwrap_or(self.batches.len())];
+        if let Some(head) = before.iter().find(|batch| batch.is_of(identity) && !batch.is_acknowledged) {
+            findings.add(Check::Q11, || {
+                format!("K6: lane {}: after a failure {stamp:?} is sent before {:?}", lane.0, head.stamp)
+            });
+        }
+    }
+
+    /// Q11, K6: from the oldest unresolved batch to the newest that may be in the log there are at most five, or as many
+    /// as may be in flight (D-10).
+    fn window(&self, lane: Lane, identity: (i64, i16), most: usize, findings: &mut Findings) {
         let of_identity = || self.batches.iter().filter(|batch| batch.is_of(identity));
         let from_oldest = of_identity().skip_while(|batch| !batch.is_unresolved());
         let count = from_oldest.filter(|batch| batch.may_be_in_the_log()).count();
-        if count > REMEMBERED {
+        if count > most {
             findings.add(Check::Q11, || {
-                format!("lane {}: {count} batches from the oldest unresolved one to the newest", lane.0)
+                format!("K6: lane {}: {count} batches from the oldest unresolved one to the newest", lane.0)
             });
         }
     }
 
     fn answered(&mut self, connection: u64, stamp: Stamp, answer: Answer) {
         self.close(connection, stamp);
-        let Some(batch) = self.batches.iter_mut().find(|batch| batch.stamp == stamp) else { return };
+        let Some(place) = self.batches.iter().rposition(|batch| batch.stamp == stamp) else { return };
+        let batch = &mut self.batches[place];
         match answer {
             Answer::Success => {
                 batch.is_acknowledged = true;
+                self.head_is_acknowledged(place);
                 let under =
                     self.sent_under.iter().find(|(sent, triple)| *sent == stamp && triple.1 == connection);
                 self.open_gate = under.map(|(_, triple)| *triple).or(self.open_gate);
             }
-            Answer::Indeterminate => batch.is_in_doubt = true,
-            Answer::Definite => {}
+            Answer::Indeterminate => {
+                self.has_failed |= !batch.is_acknowledged;
+                batch.is_in_doubt = true;
+            }
+            Answer::Definite => self.has_failed |= !batch.is_acknowledged,
         }
+    }
+
+    /// The end of a failure, if everything before this place is acknowledged.
+    fn head_is_acknowledged(&mut self, place: usize) {
+        let Some((identity, _)) = self.newest else { return };
+        let is_open = |batch: &Batch| batch.is_of(identity) && !batch.is_acknowledged;
+        self.has_failed &= self.batches[..place].iter().any(is_open);
+    }
+
+    /// It is resolved: whatever is still on its way for it is nobody's any more.
+    fn known(&mut self, stamp: Stamp) {
+        let is_it = |batch: &Batch| {
+            batch.is_of((stamp.producer_id, stamp.epoch)) && batch.stamp.base_sequence == stamp.base_sequence
+        };
+        let Some(place) = self.batches.iter().rposition(is_it) else { return };
+        self.batches[place].is_acknowledged = true;
+        self.batches[place].open.clear();
+        self.head_is_acknowledged(self.batches.len());
+    }
+
+    fn not_processed(&mut self, connection: u64, stamp: Stamp) {
+        self.close(connection, stamp);
+        let batch = self.batches.iter().rfind(|batch| batch.stamp == stamp);
+        self.has_failed |= batch.is_some_and(|batch| !batch.is_acknowledged);
     }
 
     fn close(&mut self, connection: u64, stamp: Stamp) {
@@ -204,7 +321,9 @@ impl Traffic {
         for batch in &mut self.batches {
             let before = batch.open.len();
             batch.open.retain(|&open| open != connection);
-            batch.is_in_doubt |= batch.open.len() < before;
+            let is_unanswered = batch.open.len() < before;
+            batch.is_in_doubt |= is_unanswered;
+            self.has_failed |= is_unanswered && !batch.is_acknowledged;
         }
         if self.open_gate.is_some_and(|(_, gate, _)| gate == connection) {
             self.open_gate = None;

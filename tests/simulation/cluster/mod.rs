@@ -37,8 +37,8 @@ mod replica;
 mod replication;
 mod serving;
 mod state;
-mod topics;
-mod wire;
+pub mod topics;
+pub mod wire;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -228,7 +228,6 @@ impl Cluster {
             let Some(head) = item.head.filter(|head| head.magic == 2 && head.producer_id >= 0) else {
                 continue;
             };
-            self.checks.answered(part, &head, answer.code);
             let key = (part, head.producer_id, head.epoch);
             if matches!(answer.code, 0 | 46) && !self.conns[conn].opened.contains(&key) {
                 self.conns[conn].opened.push(key);

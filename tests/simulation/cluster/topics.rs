@@ -19,6 +19,11 @@ fn topic_id(topic: usize, generation: u32) -> [u8; 16] {
     id
 }
 
+/// The topic's number, whichever of its lives the id is of.
+pub fn topic_of_id(id: [u8; 16]) -> usize {
+    u32::from_be_bytes([id[4], id[5], id[6], id[7]]) as usize
+}
+
 impl Cluster {
     pub(super) fn add_topic(&mut self, name: &str, partitions: i32) {
         let topic = self.topics.len();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{Batch, P, Stage};
+use super::support::{Batch, Stage};
 use crate::simulation::cluster::{ClusterFault, ClusterPlan};
 
 // The duplicate whose bytes are others: a real broker swallows it in silence. Fails if the model does too.
@@ -75,23 +75,6 @@ fn open_batches_after_a_success_are_well() {
 
     assert_eq!(stage.found(), Vec::<&str>::new());
     assert_eq!(stage.ids_in_the_end().len(), 30);
-}
-
-// K6: a sixth batch while none of the five before it is acknowledged: a retry of the first could be forgotten by then.
-// Fails if it is not found, or if five are blamed.
-#[test]
-fn a_sixth_open_batch_is_found() {
-    let mut stage = Stage::new();
-    stage.produce(1, 1, Batch::of(0, 5));
-    stage.fault(&ClusterFault::ShrinkIsr { at: P, ms: 2000 });
-    for first in [5, 10, 15, 20, 25] {
-        stage.send(1, 1, Batch::of(first, 5));
-    }
-    assert_eq!(stage.found(), Vec::<&str>::new());
-
-    stage.send(1, 1, Batch::of(30, 5));
-
-    assert_eq!(stage.found(), ["Q11"]);
 }
 
 // Q9: the model looks at its own acknowledgements. A model that answered before the copies are there would be blamed;
