@@ -10,6 +10,8 @@
     clippy::print_stdout,
     clippy::exit,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     reason = "a program of its own: it prints, has a clock, and its tasks end with it"
 )]
 
@@ -26,20 +28,31 @@ use facteur::lab::injector::InjectorSettings;
 use facteur::lab::profile::Profile;
 use facteur::lab::running::{LabSettings, RunningLab};
 use facteur::{Outcome, Producer, Record};
+use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// Resident memory also has what the allocator keeps for later; a leak is a matter of what is live.
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
 
 const TOPIC: &str = "soak";
 const PARTITIONS: i32 = 3;
 /// Sends of the producer between two pauses of ten milliseconds.
 const BURST: usize = 3;
+const VALUE_BYTES: usize = 900;
+/// Values are cut out of this much of what no codec makes smaller: the logs must reach their bounds before the counting.
+const NOISE_BYTES: usize = 1 << 20;
 /// Memory that may differ between two moments at which the same things are held: the allocator's own.
 const SLACK_BYTES: u64 = 48 << 20;
+/// Live bytes that may differ: rings and segments are not equally full at both moments.
+const HEAP_SLACK_BYTES: u64 = 4 << 20;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sample {
     resident_bytes: u64,
+    live_bytes: u64,
     files: u64,
     threads: u64,
     tasks: u64,
@@ -60,6 +73,7 @@ impl Sample {
         let busy = shared.most_calls - shared.calls.available_permits();
         Self {
             resident_bytes: field("VmRSS:") * 1024,
+            live_bytes: HEAP.current_usage() as u64,
             files: fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64),
             threads: field("Threads:"),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks() as u64,
@@ -69,9 +83,10 @@ impl Sample {
         }
     }
 
-    fn rows(self) -> [(&'static str, u64, u64); 7] {
+    fn rows(self) -> [(&'static str, u64, u64); 8] {
         [
             ("resident memory, MiB", self.resident_bytes >> 20, SLACK_BYTES >> 20),
+            ("live heap, KiB", self.live_bytes >> 10, HEAP_SLACK_BYTES >> 10),
             ("open files and sockets", self.files, 0),
             ("threads", self.threads, 0),
             ("tasks", self.tasks, 0),
@@ -84,6 +99,7 @@ impl Sample {
     fn max(self, other: Self) -> Self {
         Self {
             resident_bytes: self.resident_bytes.max(other.resident_bytes),
+            live_bytes: self.live_bytes.max(other.live_bytes),
             files: self.files.max(other.files),
             threads: self.threads.max(other.threads),
             tasks: self.tasks.max(other.tasks),
@@ -209,13 +225,15 @@ async fn end_load(load: Load, tally: &Tally) {
 }
 
 async fn send_records(producer: Producer, tally: Arc<Tally>, wait: Duration) {
-    let payload = vec![b'x'; 900];
+    let noise = noise(NOISE_BYTES);
     let mut number = 0_u64;
     while !tally.is_over.load(Ordering::Acquire) {
         for _ in 0..BURST {
             number += 1;
             let key = number.to_be_bytes();
-            match producer.send(Record::to(TOPIC).key(&key).value(&payload)).await {
+            let at = number as usize * (VALUE_BYTES + 1) % (NOISE_BYTES - VALUE_BYTES);
+            let payload = &noise[at..at + VALUE_BYTES];
+            match producer.send(Record::to(TOPIC).key(&key).value(payload)).await {
                 Ok(delivery) => {
                     Tally::count(&tally.accepted);
                     let tally = Arc::clone(&tally);
@@ -232,6 +250,16 @@ async fn send_records(producer: Producer, tally: Arc<Tally>, wait: Duration) {
         }
         tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
     }
+}
+
+/// What no codec makes smaller.
+fn noise(count: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    (0..count).map(|_| next()).collect()
 }
 
 async fn call_facade(address: std::net::SocketAddr, tally: Arc<Tally>) {
