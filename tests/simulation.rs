@@ -26,6 +26,8 @@
     reason = "all of this is test code, most of it outside of test functions"
 )]
 
+#[path = "simulation/cluster/tests/mod.rs"]
+mod cluster_tests;
 #[path = "oracle/mod.rs"]
 mod oracle;
 #[path = "simulation/mod.rs"]

@@ -4,4 +4,10 @@
 //! over everything that was ever found, without libFuzzer and without C++. Neighbours: `fuzz_targets/` calls
 //! [`targets`]; `scripts/fuzz.sh` runs them. Not here: seeds, which `tests/hostile/seeds.rs` writes.
 
+#[allow(dead_code, reason = "the part that `engine_tape` uses")]
+#[path = "../../tests/oracle/mod.rs"]
+mod oracle;
+#[allow(dead_code, reason = "the part that `engine_tape` uses")]
+#[path = "../../tests/simulation/mod.rs"]
+mod simulation;
 pub mod targets;

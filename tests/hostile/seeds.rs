@@ -7,7 +7,8 @@
 //! FACTEUR_WRITE_SEEDS=1 cargo test --test hostile the_targets_accept_traffic_of_today
 //! ```
 //!
-//! then kcat and, with `FACTEUR_KAFKA_HOME`, the Java client take part, if they are there.
+//! then kcat and, with `FACTEUR_KAFKA_HOME`, the Java client take part, if they are there. A target's name instead of 1
+//! stores that one's only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,8 +20,10 @@ use facteur::wire::compression::compress;
 use facteur::wire::record_batch_reader::split_batches;
 
 use crate::relay::{Exchange, our_traffic, traffic_of_others};
-use crate::targets;
+use crate::simulation::runner;
+use crate::simulation::tape::Tape;
 use crate::targets::response::DECODERS;
+use crate::targets::{self, engine_tape};
 
 /// Longer ones teach a fuzzer nothing that a short one does not.
 const LONGEST_SEED_BYTES: usize = 4096;
@@ -144,6 +147,20 @@ fn of_noise(seeds: &mut Seeds) {
     add(seeds, "varint", vec![0xff; 11]);
 }
 
+/// Recorded runs: two whole ones, and the beginnings of others, which end without faults.
+fn of_tapes(seeds: &mut Seeds) {
+    for seed in 0..12 {
+        let result = runner::run_tape(Tape::of_seed(seed, true), false);
+        let most = if seed < 2 { result.tape.len() } else { 40 * (seed as usize) };
+        let mut choices = result.tape;
+        choices.truncate(most);
+        while engine_tape::bytes(&choices).len() > LONGEST_SEED_BYTES {
+            choices.pop();
+        }
+        add(seeds, "engine_tape", engine_tape::bytes(&choices));
+    }
+}
+
 fn of_texts(seeds: &mut Seeds) {
     let texts: [(&'static str, &[&str]); 3] =
         [("http_event_json", HTTP), ("toxics_api_json", TOXICS), ("properties_file", PROPERTIES)];
@@ -160,6 +177,7 @@ fn all(exchanges: &[Exchange]) -> Seeds {
     of_golden_batches(&mut seeds);
     of_codecs(&mut seeds);
     of_noise(&mut seeds);
+    of_tapes(&mut seeds);
     of_texts(&mut seeds);
     seeds
 }
@@ -168,7 +186,8 @@ fn all(exchanges: &[Exchange]) -> Seeds {
 // if the traffic no longer has what the fuzzers live on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_targets_accept_traffic_of_today() {
-    let is_to_be_stored = std::env::var_os("FACTEUR_WRITE_SEEDS").is_some();
+    let wanted = std::env::var("FACTEUR_WRITE_SEEDS").ok();
+    let is_to_be_stored = wanted.is_some();
     let mut exchanges = our_traffic().await;
     let spoken: BTreeSet<i16> = exchanges.iter().map(Exchange::api).collect();
     for api in [ApiKey::Produce, ApiKey::Metadata, ApiKey::ApiVersions, ApiKey::InitProducerId] {
@@ -178,8 +197,8 @@ async fn the_targets_accept_traffic_of_today() {
         exchanges.extend(traffic_of_others().await);
     }
     let seeds = all(&exchanges);
-    if is_to_be_stored {
-        store(&seeds);
+    if let Some(wanted) = &wanted {
+        store(&seeds, wanted);
     }
     // The façade's target has a runtime of its own, which may not begin inside this one.
     let replayed = std::thread::spawn(move || {
@@ -191,9 +210,9 @@ async fn the_targets_accept_traffic_of_today() {
     assert_eq!(replayed.join().unwrap(), targets::ALL.len());
 }
 
-fn store(seeds: &Seeds) {
+fn store(seeds: &Seeds, wanted: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
-    for (target, inputs) in seeds {
+    for (target, inputs) in seeds.iter().filter(|(target, _)| wanted == "1" || wanted == **target) {
         let folder = root.join(target);
         std::fs::create_dir_all(&folder).unwrap();
         for data in inputs {

@@ -22,9 +22,6 @@
 //! by `#[path]`.
 
 pub mod cluster;
-#[cfg(test)]
-#[path = "cluster/tests/mod.rs"]
-mod cluster_tests;
 pub mod command;
 pub mod context;
 pub mod faults;

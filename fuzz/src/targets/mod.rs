@@ -1,11 +1,13 @@
 //! The targets of `spec/reliability.md` 6.4, one file each: `run(data)` panics on a finding.
 //!
 //! **Why plain functions.** libFuzzer calls them with its inputs, `cargo test` with the stored ones; both see the same
-//! checks. Neighbours: [`tape`] turns bytes into choices. Not here: SCRAM, which is not built.
+//! checks. Neighbours: [`tape`] turns bytes into choices; [`engine_tape`] needs `simulation` and `oracle` at the root of the
+//! crate. Not here: SCRAM, which is not built.
 
 pub mod broker_request;
 pub mod chaos_session;
 pub mod decompress;
+pub mod engine_tape;
 pub mod frame;
 pub mod http_event_json;
 pub mod metadata_apply;
@@ -34,4 +36,5 @@ pub const ALL: &[(&str, Run)] = &[
     ("toxics_api_json", toxics_api_json::run),
     ("http_event_json", http_event_json::run),
     ("properties_file", properties_file::run),
+    ("engine_tape", engine_tape::run),
 ];
