@@ -30,7 +30,23 @@ pub(crate) struct OutFrame {
     pub(crate) pieces: Vec<Bytes>,
 }
 
-/// The whole life of a connection; the last event is always `Disconnected`.
+/// Tells the end of a connection that a defect of ours ends: the engine would wait for its time limit otherwise.
+struct EndByPanic<'a> {
+    connection: ConnectionId,
+    events: &'a UnboundedSender<Event>,
+}
+
+impl Drop for EndByPanic<'_> {
+    fn drop(&mut self) {
+        // Whoever is aborted was let go by the driver and has nothing to tell.
+        if std::thread::panicking() {
+            let reason = Arc::from("a defect in the task of the connection");
+            tell(self.events, Event::Disconnected { connection: self.connection, reason });
+        }
+    }
+}
+
+/// The whole life of a connection; the last event is always `Disconnected`, after a panic too.
 pub(crate) async fn run<N: Network>(
     connection: ConnectionId,
     opening: impl Future<Output = Result<N::Stream, String>> + Send,
@@ -39,6 +55,7 @@ pub(crate) async fn run<N: Network>(
     events: UnboundedSender<Event>,
     local_address: Arc<OnceLock<SocketAddr>>,
 ) {
+    let _told_at_a_panic = EndByPanic { connection, events: &events };
     let reason = match opening.await {
         Err(reason) => reason,
         Ok(stream) => {

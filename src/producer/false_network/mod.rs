@@ -12,6 +12,7 @@
 //! Neighbours: `network` is the net, `peer` a broker on it. Not here: the engine's decisions, which the simulation has.
 
 mod bytes;
+mod defects;
 mod names;
 mod network;
 mod outage;

@@ -40,6 +40,8 @@ pub(super) struct Wire {
     pub(super) cut_up_after: Option<usize>,
     /// The same, for what comes down.
     pub(super) cut_down_after: Option<usize>,
+    /// Where it would be reset, the task that carries the connection panics instead: a defect of ours.
+    pub(super) is_defect: bool,
     /// Room of the pipe: how much the peer's system takes before the peer reads. 0 is 64 KiB.
     pub(super) window: usize,
 }
@@ -185,6 +187,7 @@ impl FalseStream {
         let slice = if self.wire.slice == 0 { wanted } else { wanted.min(self.wire.slice) };
         match cut_after {
             Some(limit) if moved >= limit => {
+                assert!(!self.wire.is_defect, "a defect, as a test wants it");
                 self.cut.fetch_add(1, Ordering::SeqCst);
                 Err(io::ErrorKind::ConnectionReset.into())
             }
