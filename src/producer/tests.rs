@@ -131,6 +131,30 @@ fn d49_a_waker_that_panics_harms_nobody() {
     assert!(first.try_result().expect("told").is_ok() && second.try_result().expect("told").is_ok());
 }
 
+// `{:?}` of a delivery or a report goes into logs. Found: it was the whole shared state of the producer, settings and all
+// lanes. Fails if it says anything but what the two tell through their methods.
+#[test]
+fn deliveries_and_reports_print_themselves_and_not_the_producer() {
+    let (producer, shared, lane) = producer(&config("65536"));
+    let delivery = send(&producer);
+    let pending = format!("{delivery:?}");
+    let batch = take(&lane).expect("one record");
+    lane.complete(&shared, batch.number, 0, 1, acknowledged(7));
+
+    let report = delivery.wait().expect("acknowledged");
+
+    let timestamp = report.timestamp_ms();
+    assert_eq!(
+        format!("{report:?}"),
+        format!(
+            "DeliveryReport {{ topic: \"t\", partition: 0, offset: Some(7), timestamp_ms: {timestamp}, details: {:?} }}",
+            report.details()
+        )
+    );
+    assert!(pending.starts_with("Delivery { topic: \"t\", partition: 0, place: RecordPlace {"), "{pending}");
+    assert!(!pending.contains("Shared") && pending.len() < 300, "{pending}");
+}
+
 // C28: a flush that is dropped leaves nothing behind. A program that gives each flush a second, in a task of its own,
 // would otherwise pile up the tasks of an outage. Fails if the cell keeps the waker of a dropped flush.
 #[test]

@@ -341,12 +341,26 @@ pub struct DeliveryDetails {
 }
 
 /// Where an acknowledged record is. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DeliveryReport {
     cell: Arc<BatchCell>,
     position: u32,
     timestamp_ms: i64,
     news: Acknowledged,
+}
+
+impl std::fmt::Debug for DeliveryReport {
+    /// What it tells: the batch's cell leads to everything that the producer holds.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("DeliveryReport")
+            .field("topic", &self.topic())
+            .field("partition", &self.partition())
+            .field("offset", &self.offset())
+            .field("timestamp_ms", &self.timestamp_ms)
+            .field("details", &self.details())
+            .finish()
+    }
 }
 
 impl DeliveryReport {
@@ -393,13 +407,25 @@ impl DeliveryReport {
 ///
 /// Dropping it, polled or not, changes nothing: the record is still delivered. It needs no runtime; any executor, or a
 /// plain thread by [`Delivery::wait`], will do.
-#[derive(Debug)]
 #[must_use = "dropping a Delivery does not cancel the record, but nobody will learn its outcome"]
 pub struct Delivery {
     cell: Arc<BatchCell>,
     index: u32,
     timestamp_ms: i64,
     slot: Option<WakerSlot>,
+}
+
+impl std::fmt::Debug for Delivery {
+    /// Which record it is: the batch's cell leads to everything that the producer holds.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Delivery")
+            .field("topic", &self.topic())
+            .field("partition", &self.partition())
+            .field("place", &self.place())
+            .field("timestamp_ms", &self.timestamp_ms)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Delivery {
