@@ -150,7 +150,7 @@ fn of_noise(seeds: &mut Seeds) {
 /// Recorded runs: two whole ones, and the beginnings of others, which end without faults.
 fn of_tapes(seeds: &mut Seeds) {
     for seed in 0..12 {
-        let result = runner::run_tape(Tape::of_seed(seed, true), false);
+        let result = runner::run_tape(Tape::of_seed(seed, true).small(), false);
         let most = if seed < 2 { result.tape.len() } else { 40 * (seed as usize) };
         let mut choices = result.tape;
         choices.truncate(most);

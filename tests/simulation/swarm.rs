@@ -148,7 +148,11 @@ impl Plan {
             latency_us: draw_latency(tape, &config),
             faults,
             fault_gap_ms: tape.one_of(&[1_500, 3_000, 800, 400]),
-            fault_phase: Duration::from_secs(tape.between(25, 60)),
+            fault_phase: Duration::from_secs(if tape.is_small() {
+                tape.between(3, 9)
+            } else {
+                tape.between(25, 60)
+            }),
             config: Arc::new(config),
         }
     }
@@ -261,7 +265,7 @@ fn draw_load(tape: &mut Tape, config: &ProducerConfig, flavour: Flavour) -> Load
     let is_deep = config.batch_size == 1;
     let most_bytes = tape.one_of(&[64, 20, 300, 1_500]);
     Load {
-        bursts: tape.between(40, 90),
+        bursts: if tape.is_small() { tape.between(4, 12) } else { tape.between(40, 90) },
         most_records: tape.one_of(&[8, 4, 12]).max(if is_deep { 12 } else { 0 }),
         hot: if is_deep { 600 } else { 0 },
         least_bytes: 12,

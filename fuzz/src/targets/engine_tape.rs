@@ -5,7 +5,7 @@
 //! a byte put in or taken out moves the rest of the run by one choice. Past the end every choice is zero, the tamest.
 //!
 //! **Why beside the seeds.** Seeds draw worlds blindly; a fuzzer keeps a tape that reached code that no other did, and goes
-//! on from there. To read a finding, let it write its tape and tell that one's story:
+//! on from there. The worlds are small ones, with a tenth of the load and of the time: a fuzzer lives on many runs. To read a finding, let it write its tape and tell that one's story:
 //!
 //! ```text
 //! FACTEUR_TAPE=/tmp/found.tape cargo +nightly fuzz run engine_tape fuzz/artifacts/engine_tape/crash-…
@@ -18,7 +18,7 @@
 use std::fmt::Write as _;
 
 use crate::simulation::runner;
-use crate::simulation::tape::Tape;
+use crate::simulation::tape::{SMALL, Tape};
 
 /// More than the longest run that a seed draws.
 const MOST_CHOICES: usize = 1 << 14;
@@ -60,7 +60,7 @@ pub fn bytes(choices: &[u64]) -> Vec<u8> {
 
 /// As the simulation reads it from a file.
 fn text(choices: &[u64]) -> String {
-    let mut text = "# found by engine_tape\n".to_owned();
+    let mut text = format!("# found by engine_tape\n{SMALL}\n");
     for line in choices.chunks(24) {
         for choice in line {
             let _never = write!(text, "{choice} ");
@@ -73,7 +73,7 @@ fn text(choices: &[u64]) -> String {
 /// Runs the target.
 pub fn run(data: &[u8]) {
     let choices = choices(data);
-    let result = runner::run_tape(Tape::recorded(choices.clone()), false);
+    let result = runner::run_tape(Tape::recorded(choices.clone()).small(), false);
     if !result.breaches.is_empty() {
         if let Some(file) = std::env::var_os("FACTEUR_TAPE") {
             std::fs::write(file, text(&choices)).expect("FACTEUR_TAPE is a file that can be written");
