@@ -168,9 +168,11 @@ impl World {
             Happening::Codec { producer, job } => self.producers[usize::from(producer)].codec_done(job),
             Happening::TaskDeadline { producer, task } => {
                 let number = usize::from(producer);
-                if self.producers[number].is_suspended {
+                // At the moment of resuming it may come before `Resume`, and again and again if it were put off.
+                if self.producers[number].is_suspended && self.suspended_until[number] > self.cx.now {
                     self.cx.plan(self.suspended_until[number], happening);
                 } else {
+                    self.producers[number].is_suspended = false;
                     self.producers[number].task_deadline(&mut self.cx, task);
                 }
             }
