@@ -23,6 +23,7 @@ use super::queue::Happening;
 use super::senders::Senders;
 use super::shape;
 use super::tape::Draw;
+use super::trace::note_event;
 use super::wiretap::Wiretap;
 use crate::oracle::{Lane, RecordId, RequestKind, Told};
 
@@ -578,25 +579,4 @@ const fn name_of(cause: &Cause) -> &'static str {
         Cause::Defect(_) => "defect",
         _ => "another cause",
     }
-}
-
-fn note_event(cx: &mut Context, event: &Event) {
-    match event {
-        Event::Connected { connection } => cx.trace.note(10, connection.0, 0),
-        Event::Disconnected { connection, .. } => cx.trace.note(11, connection.0, 0),
-        Event::WriteProgress { connection } => cx.trace.note(12, connection.0, 0),
-        Event::Written { connection, correlation_id } => {
-            cx.trace.note(13, connection.0, u64::from(correlation_id.cast_unsigned()));
-        }
-        Event::Received { connection, frame } => {
-            cx.trace.note(14, connection.0, frame.len() as u64);
-            cx.trace.bytes(frame);
-        }
-        _ => cx.trace.note(15, 0, 0),
-    }
-    let now = cx.now;
-    cx.trace.say(now, || match event {
-        Event::Received { connection, frame } => format!("{connection:?} received {} bytes", frame.len()),
-        other => format!("{other:?}"),
-    });
 }

@@ -6,7 +6,10 @@
 //!
 //! Neighbours: everybody notes into it. Not here: what is worth telling.
 
+use facteur::engine::Event;
 use facteur::time::Instant;
+
+use super::context::Context;
 
 /// The hash so far, and the lines if they are wanted.
 #[derive(Debug)]
@@ -65,4 +68,26 @@ impl Trace {
         self.first = (self.first ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
         self.second = (self.second.rotate_left(23) ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93);
     }
+}
+
+/// An event on its way to an engine.
+pub fn note_event(cx: &mut Context, event: &Event) {
+    match event {
+        Event::Connected { connection } => cx.trace.note(10, connection.0, 0),
+        Event::Disconnected { connection, .. } => cx.trace.note(11, connection.0, 0),
+        Event::WriteProgress { connection } => cx.trace.note(12, connection.0, 0),
+        Event::Written { connection, correlation_id } => {
+            cx.trace.note(13, connection.0, u64::from(correlation_id.cast_unsigned()));
+        }
+        Event::Received { connection, frame } => {
+            cx.trace.note(14, connection.0, frame.len() as u64);
+            cx.trace.bytes(frame);
+        }
+        _ => cx.trace.note(15, 0, 0),
+    }
+    let now = cx.now;
+    cx.trace.say(now, || match event {
+        Event::Received { connection, frame } => format!("{connection:?} received {} bytes", frame.len()),
+        other => format!("{other:?}"),
+    });
 }
