@@ -111,7 +111,11 @@ impl Engine {
             return;
         };
         let batch = &self.lanes[lane.index()].window[place];
-        if batch.stamp.is_none() && batch.attempts == 0 && batch.batch.record_count() > 1 {
+        if batch.is_pending()
+            && batch.stamp.is_none()
+            && batch.attempts == 0
+            && batch.batch.record_count() > 1
+        {
             let target = batch.batch.uncompressed_bytes / 2;
             self.replace(lane, place, target, &crate::error::Cause::Network, |_| true);
         }

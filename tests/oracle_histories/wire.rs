@@ -335,3 +335,24 @@ fn q11_a_lane_does_not_go_back_to_an_identity() {
     story.answers(1, (0, 1), Success);
     story.breaks(&[Check::Q11]);
 }
+
+// D-4, Present, at the refusal itself: no resend follows, so nothing has failed, and the lane goes on beside its head.
+#[test]
+fn q11_a_refusal_that_is_answered_by_a_proof_is_no_failure() {
+    let mut story = open_gate();
+    for sequence in 1..=3 {
+        let id = story.stored(A, i64::from(sequence));
+        story.writes(1, id, (0, sequence));
+    }
+    story.answers(1, (0, 1), Indeterminate);
+    story.answers(1, (0, 2), Success);
+    story.answers(1, (0, 3), Success);
+    story.writes(1, id(1), (0, 1));
+    story.answers(1, (0, 1), Definite);
+    story.history.wire.known(A, stamp((0, 1)));
+    for sequence in 4..=5 {
+        let id = story.stored(A, i64::from(sequence));
+        story.writes(1, id, (0, sequence));
+    }
+    story.is_fine();
+}

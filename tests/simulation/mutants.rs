@@ -68,7 +68,20 @@ fn nudge(seed: u64) -> Option<Nudge> {
         Nudge::DropRefresh | Nudge::StickyAgain => 100,
         Nudge::TinyBuffer | Nudge::SplitBatch | Nudge::ShortWrite | Nudge::ShuffleReady => 500,
     };
-    mutants::set_hook(Some(Box::new(move |asked| asked == kind && tape.chance(per_mille))));
+    // Neighbours expire together, as they do when they were accepted together.
+    let most_at_once = if kind == Nudge::ExpireEarly { 6 } else { 1 };
+    let mut left = 0_u64;
+    mutants::set_hook(Some(Box::new(move |asked| {
+        if asked != kind {
+            return false;
+        }
+        if left == 0 && tape.chance(per_mille) {
+            left = most_at_once;
+        }
+        let is_nudged = left > 0;
+        left -= u64::from(is_nudged);
+        is_nudged
+    })));
     Some(kind)
 }
 

@@ -56,8 +56,8 @@ struct Traffic {
     newest: Option<((i64, i16), i32)>,
     /// Identities that the lane has had.
     used: Vec<(i64, i16)>,
-    /// An attempt failed, and the head of this identity has not been acknowledged since (D-9).
-    has_failed: bool,
+    /// Batches of this identity of which an attempt failed since the head was last acknowledged (D-9).
+    failed: Vec<Stamp>,
 }
 
 pub fn check(history: &History, conditions: &Conditions, findings: &mut Findings) {
@@ -207,7 +207,7 @@ impl Traffic {
         };
         let expected = if last == identity { next } else { 0 };
         if last != identity {
-            self.has_failed = false;
+            self.failed.clear();
             if self.used.contains(&identity) {
                 findings.add(Check::Q11, || {
                     format!("K15: lane {}: {stamp:?} goes back to an identity that was left", lane.0)
@@ -228,7 +228,7 @@ impl Traffic {
     /// Q11, K6 and D-9: after a failure only the head is sent until it is acknowledged. What is in doubt may go out
     /// before a head that is certainly not in the log: that is how a reset resolves it (D-6), one at a time as well.
     fn head_alone(&self, lane: Lane, stamp: Stamp, known: Option<usize>, findings: &mut Findings) {
-        if !self.has_failed {
+        if self.failed.is_empty() {
             return;
         }
         let identity = (stamp.producer_id, stamp.epoch);
@@ -278,10 +278,17 @@ impl Traffic {
                 self.open_gate = under.map(|(_, triple)| *triple).or(self.open_gate);
             }
             Answer::Indeterminate => {
-                self.has_failed |= !batch.is_acknowledged;
                 batch.is_in_doubt = true;
+                self.has_failed(place);
             }
-            Answer::Definite => self.has_failed |= !batch.is_acknowledged,
+            Answer::Definite => self.has_failed(place),
+        }
+    }
+
+    fn has_failed(&mut self, place: usize) {
+        let batch = &self.batches[place];
+        if !batch.is_acknowledged && !self.failed.contains(&batch.stamp) {
+            self.failed.push(batch.stamp);
         }
     }
 
@@ -289,24 +296,29 @@ impl Traffic {
     fn head_is_acknowledged(&mut self, place: usize) {
         let Some((identity, _)) = self.newest else { return };
         let is_open = |batch: &Batch| batch.is_of(identity) && !batch.is_acknowledged;
-        self.has_failed &= self.batches[..place].iter().any(is_open);
+        if !self.batches[..place].iter().any(is_open) {
+            self.failed.clear();
+        }
     }
 
-    /// It is resolved: whatever is still on its way for it is nobody's any more.
+    /// It is resolved. An attempt that is still on its way keeps its place until its answer or its connection's end.
     fn known(&mut self, stamp: Stamp) {
         let is_it = |batch: &Batch| {
             batch.is_of((stamp.producer_id, stamp.epoch)) && batch.stamp.base_sequence == stamp.base_sequence
         };
         let Some(place) = self.batches.iter().rposition(is_it) else { return };
         self.batches[place].is_acknowledged = true;
-        self.batches[place].open.clear();
+        // A refusal that came after the proof was possible is no failure.
+        let stamp = self.batches[place].stamp;
+        self.failed.retain(|failed| *failed != stamp);
         self.head_is_acknowledged(self.batches.len());
     }
 
     fn not_processed(&mut self, connection: u64, stamp: Stamp) {
         self.close(connection, stamp);
-        let batch = self.batches.iter().rfind(|batch| batch.stamp == stamp);
-        self.has_failed |= batch.is_some_and(|batch| !batch.is_acknowledged);
+        if let Some(place) = self.batches.iter().rposition(|batch| batch.stamp == stamp) {
+            self.has_failed(place);
+        }
     }
 
     fn close(&mut self, connection: u64, stamp: Stamp) {
@@ -318,12 +330,14 @@ impl Traffic {
     }
 
     fn ended(&mut self, connection: u64) {
-        for batch in &mut self.batches {
+        for place in 0..self.batches.len() {
+            let batch = &mut self.batches[place];
             let before = batch.open.len();
             batch.open.retain(|&open| open != connection);
-            let is_unanswered = batch.open.len() < before;
-            batch.is_in_doubt |= is_unanswered;
-            self.has_failed |= is_unanswered && !batch.is_acknowledged;
+            if batch.open.len() < before {
+                batch.is_in_doubt = true;
+                self.has_failed(place);
+            }
         }
         if self.open_gate.is_some_and(|(_, gate, _)| gate == connection) {
             self.open_gate = None;

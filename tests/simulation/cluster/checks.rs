@@ -168,8 +168,8 @@ impl Checks {
         }
     }
 
-    /// K3: the records of a batch with a new stamp must not lie in the leader's log under another. An older epoch of the
-    /// same producer is a zombie of a batch that was proven absent (D-4) and stamped anew: the broker answers 47.
+    /// K3: the records of a batch with a new stamp must not lie in the leader's log under another. An older
+    /// identity is that of a zombie, of a batch that was proven absent (D-4) and stamped anew: the broker answers 47 or 45.
     fn check_restamp(&mut self, part: usize, head: &BatchHead, records: &Bytes, parts: &[Part]) {
         let Some(leader) = parts[part].state.leader else { return };
         let replica = &parts[part].replicas[leader];
@@ -183,7 +183,7 @@ impl Checks {
             // The same checksum is the same stamp: a zombie so late that its stamp was forgotten here.
             let is_there = |entry: &Entry| {
                 let is_zombie = entry.identity.is_some_and(|stored| {
-                    stored.producer_id == head.producer_id && stored.epoch > head.epoch
+                    (stored.producer_id, stored.epoch) > (head.producer_id, head.epoch)
                 });
                 crc_of(&entry.bytes) == place.crc && place.crc != head.crc && !is_zombie
             };
