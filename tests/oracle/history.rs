@@ -313,6 +313,16 @@ impl History {
         self.entries.get(id.place()).and_then(|entry| entry.told)
     }
 
+    /// Whether every record of the lane had its outcome before this moment, and an unknown one before that one.
+    #[must_use]
+    pub fn is_settled(&self, lane: Lane, before_ns: u64, unknown_before_ns: u64) -> bool {
+        self.lane(lane).iter().filter_map(|id| self.entry(*id)).all(|entry| {
+            let before_ns =
+                if entry.told.is_some_and(Told::is_unknown) { unknown_before_ns } else { before_ns };
+            entry.told.is_some() && entry.told_ns < before_ns
+        })
+    }
+
     /// Records of a lane, in the order of `send`.
     #[must_use]
     pub fn lane(&self, lane: Lane) -> &[RecordId] {

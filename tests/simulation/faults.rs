@@ -75,6 +75,10 @@ kinds! {
     BadHint "bad-hint",
     PingPong "ping-pong",
     Hostile "hostile-answer",
+    InvalidRecord "invalid-record",
+    ForgetProducers "forget-producers",
+    RefuseProducer "refuse-producer",
+    RefuseAndCut "refuse-and-cut",
 }
 
 impl FaultKind {
@@ -98,10 +102,17 @@ pub enum Lasting {
 /// Nobody deletes a topic under its producers every second.
 const MOST_RECREATIONS: u32 = 2;
 
+/// No request waits in a broker for longer.
+const QUIET_NS: u64 = 4_000_000_000;
+
 /// Codes that the broker's own append path may answer after or instead of appending, and some that no resend cures.
 /// Not 47: a broker that says "fenced" has fenced, and an untrue one would excuse the order of a late U (D-7).
 const REFUSALS: [i16; 13] = [6, 5, 7, 20, 19, 3, 56, -1, 2, 10, 29, 87, 45];
 const LIES: [i16; 6] = [6, 7, 20, 3, 56, -1];
+/// No resend cures these.
+const BATCH_REFUSALS: [i16; 3] = [29, 87, 10];
+/// The whole producer is refused (D-24).
+const PRODUCER_REFUSALS: [i16; 2] = [31, 53];
 const INIT_REFUSALS: [i16; 5] = [14, 15, 16, 51, 53];
 
 impl World {
@@ -354,10 +365,57 @@ impl World {
             }
             FaultKind::PingPong => ClusterFault::PingPong { at, ms },
             FaultKind::Hostile => ClusterFault::HostileAnswer { kind: self.cx.tape.one_of(&SPOILERS), times },
+            FaultKind::InvalidRecord => ClusterFault::InvalidRecord { times },
+            FaultKind::ForgetProducers => {
+                let Some(at) = self.idle_lane() else { return false };
+                for index in 0..self.network.links.len() as u32 {
+                    self.reset(index);
+                }
+                ClusterFault::ForgetProducers { at }
+            }
+            FaultKind::RefuseAndCut => {
+                // What was pipelined behind the refused batch is in doubt, and its absence can be proven (D-4).
+                for link in &mut self.network.links {
+                    link.down_budget = Some(50 + self.cx.tape.below(150) as usize);
+                }
+                let code = self.cx.tape.one_of(&BATCH_REFUSALS);
+                ClusterFault::Refuse { node: 0, topic: None, code, times: 1 }
+            }
+            FaultKind::RefuseProducer => {
+                let code = self.cx.tape.one_of(&PRODUCER_REFUSALS);
+                ClusterFault::Refuse { node: 0, topic: None, code, times: 1 }
+            }
             _ => unreachable!("a fault of the cluster"),
         };
         self.apply(&fault);
         true
+    }
+
+    /// A lane of which nothing is on its way, and has not been for a while. A broker forgets a producer long after its last
+    /// batch, when its connection is gone too: what it could no longer recognise by then is outside of what is promised
+    /// (D-17), and nobody resends it.
+    fn idle_lane(&mut self) -> Option<Where> {
+        let now_ns = self.cx.now.as_nanos();
+        let late = self.plan.config.late_resolution.as_nanos() as u64;
+        if self.network.links.iter().any(|link| link.client == End::Ended && !link.up.is_empty()) {
+            return None;
+        }
+        let quiet_ns = now_ns.checked_sub(QUIET_NS)?;
+        let is_idle = |lane: u32| {
+            let lane = crate::oracle::Lane(lane);
+            !self.cx.history.lane(lane).is_empty()
+                && self.cx.history.is_settled(lane, quiet_ns, quiet_ns.saturating_sub(late))
+        };
+        let topics = self.plan.topics.iter().enumerate();
+        let lanes = topics.flat_map(|(topic, plan)| {
+            (0..plan.partitions).map(move |partition| (Where { topic, partition }, plan.first_lane))
+        });
+        let idle: Vec<Where> = lanes
+            .filter(|(at, first)| is_idle(first + at.partition.cast_unsigned()))
+            .map(|(at, _)| at)
+            .collect();
+        let place = self.cx.tape.below(idle.len() as u64);
+        idle.get(place as usize).copied()
     }
 
     /// From now on the old log is gone, and what is in doubt there stays so (D-40).
@@ -398,7 +456,7 @@ impl World {
     pub fn heal(&mut self) {
         self.cx.is_healed = true;
         self.cx.trace.say(self.cx.now, || "HEALED".to_owned());
-        self.network.heal();
+        self.network.heal(self.cx.now);
         let Self { cluster, cx, effects, .. } = self;
         cluster.heal(cx.now, effects);
         self.perform_effects();

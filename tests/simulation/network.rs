@@ -153,13 +153,18 @@ impl Network {
         &mut self.rules[usize::try_from(node).expect("a node")]
     }
 
-    /// The network is whole again.
-    pub fn heal(&mut self) {
+    /// The network is whole again. Answers that were on their way arrive now: a refusal that came much later would be a
+    /// fault after the end of all faults. Zombies may still come.
+    pub fn heal(&mut self, now: Instant) {
         self.rules.fill(Rules::default());
         for link in &mut self.links {
             link.up_budget = None;
             link.down_budget = None;
             link.silent_until = Instant::ZERO;
+            link.down_last = link.down_last.min(now);
+            for answer in &mut link.down {
+                answer.arrives = answer.arrives.min(now);
+            }
         }
     }
 

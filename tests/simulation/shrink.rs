@@ -5,8 +5,9 @@
 //! stands at the head of the tape, so it shrinks too (fewer lanes, brokers, kinds of faults). Neighbours: `runner` makes
 //! the runs. Not here: naming what was found.
 
+use super::faults::FaultKind;
 use super::runner::{RunResult, run_tape};
-use super::tape::Tape;
+use super::tape::{KINDS, Tape};
 use crate::oracle::Check;
 
 /// Runs that shrinking may take.
@@ -24,7 +25,8 @@ pub struct Shrunk {
 impl Shrunk {
     /// As a file of `regressions/`.
     pub fn text(&self, seed: u64) -> String {
-        let mut text = format!("# seed {seed}, shrunk from {} choices\n# {}\n", self.was, self.text);
+        let (was, kinds) = (self.was, FaultKind::ALL.len());
+        let mut text = format!("# seed {seed}, shrunk from {was} choices\n# {}\n{KINDS}{kinds}\n", self.text);
         for line in self.choices.chunks(24) {
             let line: Vec<String> = line.iter().map(u64::to_string).collect();
             text.push_str(&line.join(" "));

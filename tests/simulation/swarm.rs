@@ -280,7 +280,8 @@ fn draw_load(tape: &mut Tape, config: &ProducerConfig, flavour: Flavour) -> Load
 
 fn draw_faults(tape: &mut Tape, flavour: Flavour, brokers: i32) -> Vec<FaultKind> {
     let share = tape.one_of(&[300, 150, 600, 1_000]);
-    let candidates = FaultKind::ALL.iter().copied().filter(|kind| match flavour {
+    let kinds = FaultKind::ALL.iter().copied().take(tape.kinds());
+    let candidates = kinds.filter(|kind| match flavour {
         Flavour::Gentle => kind.is_gentle(),
         Flavour::Rough => brokers > 1 || !kind.needs_many_brokers(),
     });

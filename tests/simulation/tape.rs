@@ -49,22 +49,29 @@ pub struct Tape {
     /// What was chosen so far, if it is kept.
     record: Option<Vec<u64>>,
     is_small: bool,
+    kinds: usize,
 }
 
 /// A line of a tape's file.
 pub const SMALL: &str = "# a small world";
+/// Before the number of kinds of faults that could be drawn when the tape was recorded.
+pub const KINDS: &str = "# kinds of faults: ";
+/// So many there were before that was written down.
+const FIRST_KINDS: usize = 42;
 
 impl Tape {
     /// The endless tape of a seed. With `keep`, what is chosen can be read afterwards.
     #[must_use]
     pub fn of_seed(seed: u64, keep: bool) -> Self {
-        Self { source: Source::Seed(seed), position: 0, record: keep.then(Vec::new), is_small: false }
+        let record = keep.then(Vec::new);
+        Self { source: Source::Seed(seed), position: 0, record, is_small: false, kinds: usize::MAX }
     }
 
     /// A tape that was recorded before; zeros follow its end.
     #[must_use]
     pub const fn recorded(choices: Vec<u64>) -> Self {
-        Self { source: Source::Recorded(choices), position: 0, record: Some(Vec::new()), is_small: false }
+        let record = Some(Vec::new());
+        Self { source: Source::Recorded(choices), position: 0, record, is_small: false, kinds: usize::MAX }
     }
 
     /// The same choices in a world with a tenth of the load and of the time: for who wants many runs, not long ones.
@@ -78,6 +85,13 @@ impl Tape {
     #[must_use]
     pub const fn is_small(&self) -> bool {
         self.is_small
+    }
+
+    /// So many kinds of faults may be drawn, the first ones: a kind that is added at the end of the list leaves old tapes what
+    /// they were.
+    #[must_use]
+    pub const fn kinds(&self) -> usize {
+        self.kinds
     }
 
     /// How many choices were made.
@@ -101,7 +115,9 @@ impl Tape {
             .flat_map(str::split_whitespace)
             .map(|number| number.parse().expect("a number on the tape"))
             .collect();
-        let tape = Self::recorded(choices);
+        let kinds = text.lines().find_map(|line| line.strip_prefix(KINDS)?.parse().ok());
+        let mut tape = Self::recorded(choices);
+        tape.kinds = kinds.unwrap_or(FIRST_KINDS);
         if text.lines().any(|line| line == SMALL) { tape.small() } else { tape }
     }
 }
