@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crate::accumulator::partition_queue::QueueStatus;
 use crate::accumulator::producer_batch::SealedBatch;
+use crate::engine::offset_regression::LogEnd;
 use crate::engine::partition_sequences::{Gate, PartitionSequences, Stamp};
 use crate::error::{Cause, ErrorCode};
 use crate::identifiers::{BatchNumber, ConnectionId, NodeId};
@@ -206,6 +207,8 @@ pub(crate) struct Lane {
     /// In its leader's list of lanes with something to send.
     pub(crate) ready_on: Option<NodeId>,
     pub(crate) last_used: Instant,
+    /// Where the log of this topic ended, as far as it was told.
+    pub(crate) log_end: Option<LogEnd>,
 }
 
 impl Lane {
@@ -232,6 +235,7 @@ impl Lane {
             is_dirty: false,
             ready_on: None,
             last_used: now,
+            log_end: None,
         }
     }
 

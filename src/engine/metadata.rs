@@ -513,6 +513,7 @@ impl Engine {
     /// The lane's log is another one. Without idempotence there is no identity to change, but doubt to be settled.
     fn reset_recreated(&mut self, lane: LaneId) {
         let state = &mut self.lanes[lane.index()];
+        state.log_end = None;
         if state.sequences.identity().is_some() || !state.window.is_empty() {
             state.ask_reset(Reset::because("the topic was deleted and created again").for_recreated_topic());
         }

@@ -30,6 +30,7 @@ mod lane;
 mod metadata;
 mod mutated;
 pub mod observation;
+mod offset_regression;
 mod partition_sequences;
 mod produce_response;
 mod producer_id;

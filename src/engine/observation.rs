@@ -83,6 +83,9 @@ pub enum Observation {
     BatchAbandoned { batch: BatchName },
     /// A batch was cut in parts.
     BatchSplit { batch: BatchName, parts: usize },
+    /// A batch was acknowledged at an offset below the end of one that was acknowledged before it: the log went back, so the
+    /// cluster has lost records (an unclean election, a restored disk).
+    OffsetRegression { batch: BatchName, base_offset: i64, expected: i64 },
     /// A lane gave up its identity and starts its sequences anew.
     LaneReset { lane: LaneId, topic: Arc<str>, partition: i32, reason: Arc<str>, identity: ProducerIdentity },
     /// A broker gave a producer id.
@@ -117,6 +120,7 @@ impl Observation {
             Self::LateAcknowledgement { .. } => "LateAcknowledgement",
             Self::BatchAbandoned { .. } => "BatchAbandoned",
             Self::BatchSplit { .. } => "BatchSplit",
+            Self::OffsetRegression { .. } => "OffsetRegression",
             Self::LaneReset { .. } => "LaneReset",
             Self::ProducerIdAssigned { .. } => "ProducerIdAssigned",
             Self::EpochBumped { .. } => "EpochBumped",
@@ -141,6 +145,7 @@ impl Observation {
             | Self::BatchUnknown { batch, .. }
             | Self::LateAcknowledgement { batch, .. }
             | Self::BatchAbandoned { batch }
+            | Self::OffsetRegression { batch, .. }
             | Self::BatchSplit { batch, .. } => Some(batch),
             Self::ConnectionReady { .. }
             | Self::ConnectionLost { .. }
@@ -183,6 +188,7 @@ impl Observation {
             | Self::BatchUnknown { .. }
             | Self::LateAcknowledgement { .. }
             | Self::BatchAbandoned { .. }
+            | Self::OffsetRegression { .. }
             | Self::BatchSplit { .. }
             | Self::LaneReset { .. }
             | Self::ProducerIdAssigned { .. }

@@ -236,6 +236,7 @@ impl Engine {
             mutants::mark(Mark::KnownDuplicate);
             self.stats.batches_deduplicated += 1;
         }
+        self.watch_offset(lane, place, base_offset);
         self.end_acknowledged(lane, place, attempt.gate_was_open, news);
     }
 

@@ -42,6 +42,8 @@ pub struct EngineStats {
     pub late_acknowledgements: u64,
     /// Batches in doubt that were given up.
     pub batches_abandoned: u64,
+    /// Acknowledgements at an offset below an earlier one of the same partition: the cluster has lost records.
+    pub offset_regressions: u64,
     /// Connections opened.
     pub connections_opened: u64,
     /// Metadata requests.

@@ -45,6 +45,9 @@ pub struct Statistics {
     pub lane_resets: u64,
     /// Epochs raised (KIP-360).
     pub epoch_bumps: u64,
+    /// Acknowledgements at an offset below an earlier one of the same partition: the cluster has lost records, for example
+    /// by an unclean leader election. Seen only with idempotence.
+    pub offset_regressions: u64,
     /// Connections opened.
     pub connections_opened: u64,
     /// Metadata requests sent.
@@ -84,6 +87,7 @@ impl Statistics {
             requests_in_flight: engine.requests_in_flight,
             lane_resets: engine.lane_resets,
             epoch_bumps: engine.epoch_bumps,
+            offset_regressions: engine.offset_regressions,
             connections_opened: engine.connections_opened,
             metadata_requests: engine.metadata_requests,
             buffer_available_bytes: shared.memory.available_bytes() as u64,
@@ -127,6 +131,7 @@ impl Statistics {
         self.requests_in_flight += other.requests_in_flight;
         self.lane_resets += other.lane_resets;
         self.epoch_bumps += other.epoch_bumps;
+        self.offset_regressions += other.offset_regressions;
         self.connections_opened += other.connections_opened;
         self.metadata_requests += other.metadata_requests;
         self.buffer_available_bytes += other.buffer_available_bytes;

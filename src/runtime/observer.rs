@@ -120,6 +120,29 @@ fn tell(observation: &Observation) {
                 reason = &**reason
             );
         }
+        Observation::BatchAcknowledged { .. }
+        | Observation::BatchRetried { .. }
+        | Observation::BatchRejected { .. }
+        | Observation::BatchUnknown { .. }
+        | Observation::LateAcknowledgement { .. }
+        | Observation::BatchAbandoned { .. }
+        | Observation::OffsetRegression { .. }
+        | Observation::BatchSplit { .. } => tell_about_an_end(observation),
+        Observation::ConnectionReady { .. }
+        | Observation::ConnectionLost { .. }
+        | Observation::LaneReset { .. }
+        | Observation::ProducerIdAssigned { .. }
+        | Observation::EpochBumped { .. }
+        | Observation::MetadataUpdated { .. }
+        | Observation::LeaderChanged { .. }
+        | Observation::Throttled { .. }
+        | Observation::ProtocolViolation { .. } => tell_about_the_cluster(observation),
+    }
+}
+
+/// What became of a batch.
+fn tell_about_an_end(observation: &Observation) {
+    match observation {
         Observation::BatchAcknowledged { batch, base_offset, deduplicated } => {
             batch_event!(
                 trace,
@@ -142,8 +165,15 @@ fn tell(observation: &Observation) {
             batch_event!(info, "LateAcknowledgement", batch, base_offset = base_offset.unwrap_or(-1));
         }
         Observation::BatchAbandoned { batch } => batch_event!(warn, "BatchAbandoned", batch),
+        Observation::OffsetRegression { batch, base_offset, expected } => {
+            batch_event!(warn, "OffsetRegression", batch, base_offset = *base_offset, expected = *expected);
+        }
         Observation::BatchSplit { batch, parts } => batch_event!(info, "BatchSplit", batch, parts = *parts),
-        Observation::ConnectionReady { .. }
+        Observation::BatchStamped { .. }
+        | Observation::BatchSent { .. }
+        | Observation::BatchAnswered { .. }
+        | Observation::BatchUnanswered { .. }
+        | Observation::ConnectionReady { .. }
         | Observation::ConnectionLost { .. }
         | Observation::LaneReset { .. }
         | Observation::ProducerIdAssigned { .. }
@@ -151,7 +181,7 @@ fn tell(observation: &Observation) {
         | Observation::MetadataUpdated { .. }
         | Observation::LeaderChanged { .. }
         | Observation::Throttled { .. }
-        | Observation::ProtocolViolation { .. } => tell_about_the_cluster(observation),
+        | Observation::ProtocolViolation { .. } => {}
     }
 }
 
@@ -200,6 +230,7 @@ fn tell_about_the_cluster(observation: &Observation) {
         | Observation::BatchUnknown { .. }
         | Observation::LateAcknowledgement { .. }
         | Observation::BatchAbandoned { .. }
+        | Observation::OffsetRegression { .. }
         | Observation::BatchSplit { .. } => {}
     }
 }

@@ -251,6 +251,45 @@ fn b07_a_deposed_leader_that_names_itself_is_not_the_only_one_asked() {
     }
 }
 
+// B10: an unclean election cut away what was acknowledged; the next batch lands below it. That the cluster has lost records is
+// told: nobody else can see it. Fails if it goes unnoticed, or if an old copy's offset, told late, or a topic that was
+// created anew is taken for it.
+#[test]
+fn b10_a_log_that_went_back_is_told() {
+    let (mut world, _) = warm(&[], 1, &[1]);
+    let [older, younger] = ["a", "b"].map(|value| world.send(0, value));
+    let [first, second] = [world.request(), world.request()];
+    world.code(&first, 7);
+    world.ok(&second, 101);
+    world.advance(1_000);
+    let again = world.request();
+    world.ok(&again, 100);
+    world.assert_acknowledged(younger, Some(101));
+    world.assert_acknowledged(older, Some(100));
+    assert_eq!(world.engine.stats().offset_regressions, 0, "an older batch was told later");
+
+    let record = world.send(0, "c");
+    let request = world.request();
+    world.ok(&request, 40);
+    world.assert_acknowledged(record, Some(40));
+    assert_eq!(world.engine.stats().offset_regressions, 1);
+    assert!(
+        world
+            .observations
+            .iter()
+            .any(|told| matches!(told, Observation::OffsetRegression { base_offset: 40, expected: 102, .. }))
+    );
+
+    world.cluster.topics.get_mut("t").expect("t").id = [9; 16];
+    world.want_topic("t");
+    world.advance(2_000);
+    let record = world.send(0, "e");
+    let request = world.request();
+    world.ok(&request, 0);
+    world.assert_acknowledged(record, Some(0));
+    assert_eq!(world.engine.stats().offset_regressions, 1, "it is another log");
+}
+
 // B14, B15, B16: the broker timed out (7), its disk failed (56), or it does not know what happened (-1), each time with the
 // batch appended or not, and with batches behind it. Fails if any of them is taken for an answer about the log.
 #[test]

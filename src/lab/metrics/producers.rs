@@ -122,6 +122,11 @@ const COUNTERS: &[(&str, &str, Value)] = &[
     ("kafka_producer_outgoing_byte", "Bytes of batches handed to connections", |all| all.bytes_sent),
     ("kafka_producer_batch_split", "Batches cut in parts", |all| all.batches_split),
     ("kafka_producer_epoch_bump", "Epochs raised (KIP-360)", |all| all.epoch_bumps),
+    (
+        "kafka_producer_offset_regression",
+        "Acknowledgements at an offset below an earlier one of the partition: the cluster has lost records",
+        |all| all.offset_regressions,
+    ),
     ("kafka_producer_connection_creation", "Connections opened", |all| all.connections_opened),
     (
         "lab_dedup_hits",

@@ -282,7 +282,8 @@ const fn stage_name(observation: &Observation) -> Option<&'static str> {
         Observation::LateAcknowledgement { .. } => "late_acknowledgement",
         Observation::BatchAbandoned { .. } => "abandoned",
         Observation::BatchSplit { .. } => "split",
-        Observation::ConnectionReady { .. }
+        Observation::OffsetRegression { .. }
+        | Observation::ConnectionReady { .. }
         | Observation::ConnectionLost { .. }
         | Observation::LaneReset { .. }
         | Observation::ProducerIdAssigned { .. }

@@ -137,7 +137,11 @@ fn b10_after_an_unclean_election_the_producer_goes_on_in_order_on_4_4_0() {
     wait_until("the new leader to acknowledge", || row.stream.acknowledged(0) == 60);
 
     let (total, statistics) = row.end_after_loss();
-    println!("b10: {total}; lane resets {}", statistics.lane_resets);
+    println!(
+        "b10: {total}; lane resets {}, offset regressions {}",
+        statistics.lane_resets, statistics.offset_regressions
+    );
+    assert!(statistics.offset_regressions > 0, "that the log went back is told");
     assert_eq!((total.acknowledged, total.lost()), (60, 20), "lost is what only the first leader had");
     assert_eq!(
         (total.repeated(), total.reordered(), total.phantom(), total.stuck()),

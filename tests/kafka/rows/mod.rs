@@ -162,6 +162,7 @@ impl Row {
         let total = judge(&history.sent, &log.logged()).total;
         println!("{topic}: {total}");
         assert!(total.is_clean(), "{topic}: {total}");
+        assert_eq!(statistics.offset_regressions, 0, "{topic}: no log went back");
         self.seen.extend(self.sink.take());
         Ended { history, log, seen: self.seen, statistics }
     }
