@@ -16,7 +16,7 @@ use crate::engine::action::{Acknowledged, Action};
 use crate::engine::connection_states::{Connection, ConnectionState};
 use crate::engine::in_flight_requests::{InFlight, RequestKind, SentBatch};
 use crate::engine::timers::Timer;
-use crate::engine::{Engine, Observation};
+use crate::engine::{Engine, Observation, mark_dirty};
 use crate::error::ErrorCode;
 use crate::identifiers::{ConnectionId, NodeId};
 use crate::mutants::{self, Mark, Mutant};
@@ -132,10 +132,9 @@ impl Engine {
 
     /// A node's connection can take another request: its ready lanes are served by the next poll.
     fn touch_ready(&mut self, node: NodeId) {
-        let lanes: Vec<_> =
-            self.ready.get(&node).map(|lanes| lanes.iter().copied().collect()).unwrap_or_default();
-        for lane in lanes {
-            self.touch(lane);
+        let Self { ready, lanes, dirty, .. } = self;
+        for lane in ready.get(&node).into_iter().flatten() {
+            mark_dirty(lanes, dirty, *lane);
         }
     }
 

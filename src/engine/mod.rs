@@ -75,6 +75,7 @@ pub struct Engine {
     lanes: Vec<Lane>,
     dirty: VecDeque<LaneId>,
     ready: BTreeMap<NodeId, VecDeque<LaneId>>,
+    choice: sender::Choice,
     cluster: Cluster,
     connections: BTreeMap<ConnectionId, Connection>,
     next_connection: u64,
@@ -117,6 +118,7 @@ impl Engine {
             lanes: Vec::new(),
             dirty: VecDeque::new(),
             ready: BTreeMap::new(),
+            choice: sender::Choice::default(),
             cluster: Cluster::new(&config.bootstrap_servers),
             connections: BTreeMap::new(),
             next_connection: 0,
@@ -265,12 +267,7 @@ impl Engine {
 
     /// Puts a lane on the list of those to be looked at.
     fn touch(&mut self, lane: LaneId) {
-        if let Some(state) = self.lanes.get_mut(lane.index())
-            && !state.is_dirty
-        {
-            state.is_dirty = true;
-            self.dirty.push_back(lane);
-        }
+        mark_dirty(&mut self.lanes, &mut self.dirty, lane);
     }
 
     fn touch_all(&mut self) {
@@ -346,6 +343,15 @@ impl Engine {
             records: batch.batch.record_count(),
             attempt: batch.attempts,
         }
+    }
+}
+
+fn mark_dirty(lanes: &mut [Lane], dirty: &mut VecDeque<LaneId>, lane: LaneId) {
+    if let Some(state) = lanes.get_mut(lane.index())
+        && !state.is_dirty
+    {
+        state.is_dirty = true;
+        dirty.push_back(lane);
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Neighbours: [`super::lane`] holds the batches, `runtime::driver` performs what is asked for. Not here: answers.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::accumulator::partition_queue::TakeMode;
@@ -45,6 +46,25 @@ enum Step {
     Take(NodeId, ConnectionId, TakeMode),
 }
 
+/// What goes into a node's next request. Kept by the engine, so that choosing asks for no memory.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    lanes: Vec<LaneId>,
+    /// With the batch's place in the window.
+    chosen: Vec<(LaneId, usize)>,
+    takes: Vec<(LaneId, TakeMode)>,
+    gone: Vec<LaneId>,
+}
+
+impl Choice {
+    fn clear(&mut self) {
+        self.lanes.clear();
+        self.chosen.clear();
+        self.takes.clear();
+        self.gone.clear();
+    }
+}
+
 impl Engine {
     /// Deadlines, resets, and the lane's next step.
     pub(super) fn look_at(&mut self, lane: LaneId) {
@@ -81,13 +101,18 @@ impl Engine {
 
     /// Serves the nodes whose connections can take something; true if anything was done.
     pub(super) fn pump(&mut self) -> bool {
-        let nodes: Vec<NodeId> =
-            self.ready.iter().filter(|(_, lanes)| !lanes.is_empty()).map(|(node, _)| *node).collect();
         let mut worked = false;
-        for node in nodes {
+        let mut from = Bound::Unbounded;
+        while let Some(node) = self.next_ready_node(from) {
             worked |= self.pump_node(node);
+            from = Bound::Excluded(node);
         }
         worked
+    }
+
+    fn next_ready_node(&self, from: Bound<NodeId>) -> Option<NodeId> {
+        let behind = self.ready.range((from, Bound::Unbounded));
+        behind.filter(|(_, lanes)| !lanes.is_empty()).map(|(node, _)| *node).next()
     }
 
     fn pump_node(&mut self, node: NodeId) -> bool {
@@ -101,17 +126,22 @@ impl Engine {
         if !can_produce {
             return false;
         }
-        let mut lanes: Vec<LaneId> =
-            self.ready.get(&node).map(|lanes| lanes.iter().copied().collect()).unwrap_or_default();
+        let mut choice = std::mem::take(&mut self.choice);
+        choice.clear();
+        choice.lanes.extend(self.ready.get(&node).into_iter().flatten().copied());
         if mutants::buggify(Nudge::ShuffleReady) {
-            lanes.reverse();
+            choice.lanes.reverse();
         }
+        let worked = self.serve_lanes(node, connection, &mut choice);
+        self.choice = choice;
+        worked
+    }
+
+    fn serve_lanes(&mut self, node: NodeId, connection: ConnectionId, choice: &mut Choice) -> bool {
+        let Choice { lanes, chosen, takes, gone } = choice;
         let mut room = self.config.max_request_size;
-        let mut chosen = Vec::new();
-        let mut takes = Vec::new();
-        let mut gone = Vec::new();
         let mut is_taking = false;
-        for lane in lanes {
+        for lane in lanes.drain(..) {
             match self.next_step(lane) {
                 Step::Send(to, _, place) if to == node => {
                     let size =
@@ -140,13 +170,13 @@ impl Engine {
                 | Step::Take(..) => gone.push(lane),
             }
         }
-        for lane in &gone {
+        for lane in gone.iter() {
             self.leave_ready(*lane, node);
         }
         let most = (room / self.config.batch_size.max(1)).max(usize::from(chosen.is_empty()));
         takes.truncate(most);
         if !takes.is_empty() {
-            for (lane, mode) in takes {
+            for (lane, mode) in takes.drain(..) {
                 self.take(lane, connection, mode);
             }
             return true;
@@ -154,7 +184,7 @@ impl Engine {
         if is_taking || chosen.is_empty() {
             return !gone.is_empty() && !is_taking;
         }
-        self.send(node, connection, &chosen);
+        self.send(node, connection, chosen);
         true
     }
 
