@@ -3,7 +3,7 @@
 //! The account is the one that ships ([`BufferMemory`]); this is what `runtime::memory` and `runtime::lane_account` put
 //! around it. Neighbours: `producer` asks. Not here: reuse of buffers.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use facteur::accumulator::buffer_memory::{BufferMemory, WaiterId};
@@ -24,6 +24,8 @@ struct Inner {
 #[derive(Debug)]
 pub struct Memory {
     inner: Mutex<Inner>,
+    /// As the account says; asked at every step, so kept outside of the lock.
+    has_waiters: AtomicBool,
     total_bytes: usize,
 }
 
@@ -31,11 +33,14 @@ impl Memory {
     pub fn new(total_bytes: usize) -> Arc<Self> {
         let account = BufferMemory::new(total_bytes);
         let inner = Inner { account, served: Vec::new(), has_changed: false, peak_bytes: 0 };
-        Arc::new(Self { inner: Mutex::new(inner), total_bytes })
+        Arc::new(Self { inner: Mutex::new(inner), has_waiters: AtomicBool::new(false), total_bytes })
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> R {
-        act(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut inner);
+        self.has_waiters.store(inner.account.has_waiters(), Ordering::Relaxed);
+        result
     }
 
     pub const fn total_bytes(&self) -> usize {
@@ -51,7 +56,7 @@ impl Memory {
     }
 
     pub fn has_waiters(&self) -> bool {
-        self.with(|inner| inner.account.has_waiters())
+        self.has_waiters.load(Ordering::Relaxed)
     }
 
     pub fn try_reserve(&self, bytes: usize) -> bool {

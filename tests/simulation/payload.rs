@@ -14,10 +14,10 @@ pub fn write(out: &mut Vec<u8>, id: RecordId, lane: Lane, bytes: usize) {
     out.extend_from_slice(&id.0.to_be_bytes());
     out.extend_from_slice(&lane.0.to_be_bytes());
     let pattern = id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
-    while out.len() < bytes {
-        let rest = (bytes - out.len()).min(pattern.len());
-        out.extend_from_slice(&pattern[..rest]);
-    }
+    out.resize(bytes.max(HEAD_BYTES), 0);
+    let (words, rest) = out[HEAD_BYTES..].as_chunks_mut::<8>();
+    words.fill(pattern);
+    rest.copy_from_slice(&pattern[..rest.len()]);
 }
 
 /// The lane that a value names.

@@ -108,8 +108,7 @@ impl World {
         leaks
     }
 
-    fn judge(mut self) -> (Vec<Breach>, Self) {
-        let leaks = self.close_all();
+    fn judge(&mut self, leaks: &Leaks) -> Vec<Breach> {
         self.cx.history.ended(self.cx.now.as_nanos());
         shape::excuse_losses(&self.plan, &self.cluster, &mut self.cx.history);
         let (log, astray) = shape::final_log(&self.plan, &self.cluster);
@@ -117,7 +116,7 @@ impl World {
         // A process that stands still tells nobody anything.
         let slack = Duration::from_nanos(self.suspended_ns);
         conditions.timeouts = conditions.timeouts.map(|timeouts| timeouts.with_slack(slack));
-        let mut breaches = oracle::check(&self.cx.history, &log, &conditions, Some(&leaks));
+        let mut breaches = oracle::check(&self.cx.history, &log, &conditions, Some(leaks));
         for finding in self.cluster.findings() {
             let check = Check::ALL.into_iter().find(|check| format!("{check:?}") == finding.check);
             breaches.push(Breach::new(check.unwrap_or(Check::Q11), finding.text));
@@ -127,16 +126,29 @@ impl World {
             breaches.push(Breach::new(Check::Q17, text));
         }
         breaches.extend(astray.into_iter().map(|text| Breach::new(Check::Q7, text)));
-        (breaches, self)
+        breaches
     }
 }
 
+/// What a run is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be judged.
+    Verdict,
+    /// To be compared with another run of the same tape, which is judged: the hash says everything.
+    Comparison,
+}
+
 /// The whole run of a tape.
-pub fn run(mut tape: Tape, is_told: bool) -> RunResult {
+pub fn run(mut tape: Tape, is_told: bool, purpose: Purpose) -> RunResult {
     let plan = Plan::draw(&mut tape);
     let mut world = World::new(plan, tape, is_told);
     world.live();
-    let (breaches, world) = world.judge();
+    let leaks = world.close_all();
+    let breaches = match purpose {
+        Purpose::Verdict => world.judge(&leaks),
+        Purpose::Comparison => Vec::new(),
+    };
     let stats = Stats::of(&world);
     let hash = world.cx.trace.hash() ^ u128::from(stats.checksum());
     let position = world.cx.tape.position();

@@ -12,7 +12,7 @@ use facteur::engine::EngineStats;
 
 use super::context::Counts;
 use super::faults::FaultKind;
-use super::phases;
+use super::phases::{self, Purpose};
 use super::report::Totals;
 use super::swarm::Flavour;
 use super::tape::Tape;
@@ -100,9 +100,13 @@ pub struct RunResult {
     pub tape: Vec<u64>,
 }
 
-/// One run of a tape; a panic is a breach (Q18).
+/// One run of a tape, judged; a panic is a breach (Q18).
 pub fn run_tape(tape: Tape, is_told: bool) -> RunResult {
-    catch_unwind(AssertUnwindSafe(|| phases::run(tape, is_told))).unwrap_or_else(|panic| {
+    run_for(tape, is_told, Purpose::Verdict)
+}
+
+fn run_for(tape: Tape, is_told: bool, purpose: Purpose) -> RunResult {
+    catch_unwind(AssertUnwindSafe(|| phases::run(tape, is_told, purpose))).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
             .cloned()
@@ -118,7 +122,8 @@ pub fn run_seed(seed: u64, options: &Options) -> RunResult {
     if options.once || !first.breaches.is_empty() {
         return first;
     }
-    let second = run_tape(Tape::of_seed(seed, false), false);
+    // Equal hashes: the same verdict, which need not be found twice. A panic leaves no hash, and differs.
+    let second = run_for(Tape::of_seed(seed, false), false, Purpose::Comparison);
     if first.hash != second.hash || first.tape_length != second.tape_length {
         let text = format!("two runs of seed {seed} differ: {:032x}, {:032x}", first.hash, second.hash);
         first.breaches.push(Breach::new(Check::Q18, text));

@@ -166,8 +166,16 @@ impl Cluster {
     /// Answers the pending request if nothing of it waits any more.
     fn finish_waits(&mut self, conn: usize, turn: &mut Turn<'_>) -> bool {
         let node = self.conns[conn].node;
+        let Some(waiting) = &self.conns[conn].pending else { return false };
+        let is_late = waiting.deadline <= turn.now;
+        // Mostly nothing has moved: seen without taking it out.
+        let mut waits = waiting.answers.iter().filter_map(|answer| answer.wait).peekable();
+        if waits.peek().is_some()
+            && waits.all(|wait| self.judge_wait(node, wait, is_late, turn.now).is_none())
+        {
+            return false;
+        }
         let Some(mut pending) = self.conns[conn].pending.take() else { return false };
-        let is_late = pending.deadline <= turn.now;
         let mut waits = false;
         for answer in &mut pending.answers {
             let Some(wait) = answer.wait else { continue };
