@@ -4,15 +4,18 @@
 //! `tests/simulation.rs` documents the variables and calls it. Not here: what a run is.
 
 use std::ops::Range;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::report;
-use super::runner::{Failure, Options, RunResult, run_seeds, run_tape};
+use super::runner::{Failure, News, Options, RunResult, run_seeds, run_tape};
 use super::shrink;
 use super::tape::Tape;
 
 /// Shrinking takes thousands of runs: the first failures are enough.
 const MOST_SHRUNK: usize = 3;
+/// A long run says how far it is, with the sums of all seeds up to there: ended early, it has lost a minute.
+const BETWEEN_NEWS: Duration = Duration::from_secs(60);
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -86,13 +89,22 @@ pub fn run(quick: Range<u64>) -> usize {
     let begun = std::time::Instant::now();
     let busy_before = busy();
     let options = Options { once: variable("ONCE").is_some() };
-    let (totals, failures) = run_seeds(seeds, threads, most, &options);
     let revision = revision();
-    for (place, failure) in failures.iter().enumerate() {
-        println!("{}", report::failure(failure, &revision));
-        if variable("SHRINK").is_some() && place < MOST_SHRUNK {
-            shrink_and_keep(failure);
+    let last_told = Mutex::new(Duration::ZERO);
+    let tell = |news: News<'_>| match news {
+        News::Failed(failure) => println!("{}", report::failure(failure, &revision)),
+        News::Ran { below, totals, failures } => {
+            let mut last_told = last_told.lock().expect("nobody panics here");
+            if begun.elapsed() >= *last_told + BETWEEN_NEWS {
+                *last_told = begun.elapsed();
+                let sum = totals.sum(failures, begun.elapsed(), busy() - busy_before);
+                println!("SO FAR {}..{below} of {}..{}: {sum}", seeds.start, seeds.start, seeds.end);
+            }
         }
+    };
+    let (totals, failures) = run_seeds(seeds.clone(), threads, most, &options, &tell);
+    if variable("SHRINK").is_some() {
+        failures.iter().take(MOST_SHRUNK).for_each(shrink_and_keep);
     }
     println!("{}", totals.report(failures.len(), begun.elapsed(), busy() - busy_before));
     failures.len()

@@ -26,6 +26,8 @@ pub struct Memory {
     inner: Mutex<Inner>,
     /// As the account says; asked at every step, so kept outside of the lock.
     has_waiters: AtomicBool,
+    /// Somebody's bytes are reserved.
+    has_served: AtomicBool,
     total_bytes: usize,
 }
 
@@ -33,13 +35,19 @@ impl Memory {
     pub fn new(total_bytes: usize) -> Arc<Self> {
         let account = BufferMemory::new(total_bytes);
         let inner = Inner { account, served: Vec::new(), has_changed: false, peak_bytes: 0 };
-        Arc::new(Self { inner: Mutex::new(inner), has_waiters: AtomicBool::new(false), total_bytes })
+        Arc::new(Self {
+            inner: Mutex::new(inner),
+            has_waiters: AtomicBool::new(false),
+            has_served: AtomicBool::new(false),
+            total_bytes,
+        })
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> R {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut inner);
         self.has_waiters.store(inner.account.has_waiters(), Ordering::Relaxed);
+        self.has_served.store(!inner.served.is_empty(), Ordering::Relaxed);
         result
     }
 
@@ -74,6 +82,9 @@ impl Memory {
 
     /// Whether the waiter has its bytes now.
     pub fn is_served(&self, waiter: WaiterId) -> bool {
+        if !self.has_served.load(Ordering::Relaxed) {
+            return false;
+        }
         self.with(|inner| match inner.served.iter().position(|served| *served == waiter) {
             Some(place) => {
                 inner.served.remove(place);

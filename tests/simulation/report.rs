@@ -207,10 +207,14 @@ impl Totals {
             wall.as_secs_f64(),
             busy.as_secs_f64()
         );
-        let _ = write!(
-            text,
+        text + &self.sum(failures, wall, busy)
+    }
+
+    /// One line of pairs: those of several runs can be added up.
+    pub fn sum(&self, failures: usize, wall: Duration, busy: Duration) -> String {
+        format!(
             "SUM seeds={} failed={failures} gentle={} simulated_ms={} accepted={} acknowledged={} rejected={} unknown={} \
-             faults={faults} wall_ms={} busy_ms={}",
+             faults={} wall_ms={} busy_ms={}",
             self.seeds,
             self.gentle,
             self.simulated_ms,
@@ -218,10 +222,10 @@ impl Totals {
             self.acknowledged,
             self.rejected,
             self.unknown,
+            self.faults.iter().sum::<u64>(),
             wall.as_millis(),
             busy.as_millis()
-        );
-        text
+        )
     }
 }
 

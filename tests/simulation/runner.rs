@@ -4,9 +4,11 @@
 //! map would pass every other check and fail this one. Neighbours: `phases` is a run, `report` adds up, `shrink` makes
 //! failures smaller. Not here: reading the environment (`tests/simulation.rs`).
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use facteur::engine::EngineStats;
 
@@ -138,39 +140,89 @@ pub struct Failure {
     pub result: RunResult,
 }
 
-/// Runs `seeds` on `threads` threads. Stops at so many failures.
+/// What somebody who waits for many runs wants to hear of.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// Told at once: a run that is ended before its end has lost nothing.
+    Failed(&'a Failure),
+    /// All seeds below `below` have run, and these are their sums.
+    Ran { below: u64, totals: &'a Totals, failures: usize },
+}
+
+/// Seeds are handed out in rows of so many, and added up row by row, in order.
+const ROW: u64 = 64;
+
+/// What has been run so far.
+#[derive(Debug, Default)]
+struct Tally {
+    totals: Totals,
+    failures: Vec<Failure>,
+    /// Every seed below this one is in `totals`.
+    below: u64,
+    /// Rows that are done, behind one that is not.
+    waiting: BTreeMap<u64, Totals>,
+}
+
+impl Tally {
+    fn row_done(&mut self, begin: u64, end: u64, totals: Totals) {
+        self.waiting.insert(begin, totals);
+        while let Some(totals) = self.waiting.remove(&self.below) {
+            self.totals.merge(&totals);
+            self.below = (self.below + ROW).min(end);
+        }
+    }
+}
+
+/// Runs `seeds` on `threads` threads and tells the news. Stops at so many failures.
 pub fn run_seeds(
-    seeds: std::ops::Range<u64>,
+    seeds: Range<u64>,
     threads: usize,
     most_failures: usize,
     options: &Options,
+    tell: &(dyn Fn(News<'_>) + Sync),
 ) -> (Totals, Vec<Failure>) {
     let next = AtomicU64::new(seeds.start);
-    let all = Mutex::new((Totals::default(), Vec::new()));
+    let tally = Mutex::new(Tally { below: seeds.start, ..Tally::default() });
+    let is_enough = AtomicBool::new(false);
+    let run_row = |row: Range<u64>| {
+        let mut totals = Totals::default();
+        for seed in row {
+            if is_enough.load(Ordering::Relaxed) {
+                break;
+            }
+            let result = run_seed(seed, options);
+            totals.add(&result);
+            if !result.breaches.is_empty() {
+                let failure = Failure { seed, result };
+                tell(News::Failed(&failure));
+                let mut tally = tally.lock().expect("nobody panics here");
+                tally.failures.push(failure);
+                is_enough.fetch_or(tally.failures.len() >= most_failures, Ordering::Relaxed);
+            }
+        }
+        totals
+    };
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let mut totals = Totals::default();
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
+                while !is_enough.load(Ordering::Relaxed) {
+                    let begin = next.fetch_add(ROW, Ordering::Relaxed);
+                    if begin >= seeds.end {
                         break;
                     }
-                    let result = run_seed(seed, options);
-                    totals.add(&result);
-                    if !result.breaches.is_empty() {
-                        let mut all = all.lock().expect("nobody panics here");
-                        all.1.push(Failure { seed, result });
-                        if all.1.len() >= most_failures {
-                            next.store(u64::MAX / 2, Ordering::Relaxed);
-                        }
-                    }
+                    let totals = run_row(begin..(begin + ROW).min(seeds.end));
+                    let mut tally = tally.lock().expect("nobody panics here");
+                    tally.row_done(begin, seeds.end, totals);
+                    let (below, failures) = (tally.below, tally.failures.len());
+                    tell(News::Ran { below, totals: &tally.totals, failures });
                 }
-                all.lock().expect("nobody panics here").0.merge(&totals);
             });
         }
     });
-    let (totals, mut failures) = all.into_inner().expect("nobody panics here");
+    let Tally { mut totals, mut failures, waiting, .. } = tally.into_inner().expect("nobody panics here");
+    for row in waiting.values() {
+        totals.merge(row);
+    }
     failures.sort_by_key(|failure| failure.seed);
     (totals, failures)
 }

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use flate2::{Compress, FlushCompress, Status};
 
 use super::{failed, read_bounded};
