@@ -113,7 +113,9 @@ fn hunt(mutant: Option<Mutant>, from: u64, most: u64) -> Option<Caught> {
         if let Some(first) = breaches.first()
             && (mutant.is_none() || run(None, seed).is_empty())
         {
-            let mut checks: Vec<String> = breaches.iter().map(label).collect();
+            // "and 12 more" names no rule.
+            let told = breaches.iter().filter(|breach| !breach.text.starts_with("and "));
+            let mut checks: Vec<String> = told.map(label).collect();
             checks.sort_unstable();
             checks.dedup();
             return Some(Caught { seeds, checks, text: format!("seed {seed}: {first}") });
