@@ -24,6 +24,7 @@ mod conformance {
     mod faults_broker;
     mod faults_client;
     mod faults_network;
+    mod faults_producer_id;
     mod handle;
     mod memory;
     mod network;
