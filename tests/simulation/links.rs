@@ -47,10 +47,16 @@ impl World {
                     format!("p{producer} {connection:?} sends {}", super::story::request(&frame))
                 });
                 self.count_request(&frame);
-                self.cx.wiretap.sent(producer, connection, &frame, &mut self.cx.history.wire);
+                let whole = joined(&frame);
+                self.cx.wiretap.sent(producer, connection, &whole, &mut self.cx.history.wire);
                 let Some(index) = self.network.index(producer, connection) else { return };
                 let link = self.network.link(index);
-                link.outgoing.push_back(Outgoing { correlation_id, pieces: frame, is_begun: false });
+                link.outgoing.push_back(Outgoing {
+                    correlation_id,
+                    frame: whole,
+                    pieces: frame,
+                    is_begun: false,
+                });
                 if link.outgoing.len() == 1 {
                     self.drain(index);
                 }
@@ -161,7 +167,7 @@ impl World {
             let taken = link.outgoing.pop_front().expect("it is there");
             let arrives = link.up_last.max(now + Duration::from_micros(latency));
             link.up_last = arrives;
-            link.up.push_back(Travelling { frame: joined(&taken.pieces), arrives });
+            link.up.push_back(Travelling { frame: taken.frame, arrives });
             self.cx.plan(arrives, Happening::ArriveUp { link: index });
             self.producers[producer].event(Event::Written { connection, correlation_id });
         }

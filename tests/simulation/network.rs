@@ -25,6 +25,9 @@ pub const PREFIX_BYTES: usize = 4;
 #[derive(Debug)]
 pub struct Outgoing {
     pub correlation_id: i32,
+    /// Without its prefix.
+    pub frame: Bytes,
+    /// What the engine handed over: it holds a share of `buffer.memory` until it is written.
     pub pieces: Vec<Bytes>,
     /// Some bytes of it were taken.
     pub is_begun: bool,

@@ -143,6 +143,10 @@ pub enum Purpose {
 pub fn run(mut tape: Tape, is_told: bool, purpose: Purpose) -> RunResult {
     let plan = Plan::draw(&mut tape);
     let mut world = World::new(plan, tape, is_told);
+    if purpose == Purpose::Comparison {
+        world.cluster.check_nothing();
+        world.cx.wiretap.switch_off();
+    }
     world.live();
     let leaks = world.close_all();
     let breaches = match purpose {

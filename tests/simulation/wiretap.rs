@@ -18,7 +18,6 @@ use facteur::wire::frame::{decode_response_header, peek_correlation_id};
 
 use super::cluster::topics::topic_of_id;
 use super::cluster::wire::{BatchHead, PRODUCE, read_header, read_produce};
-use super::network::joined;
 use super::swarm::Plan;
 use crate::oracle::wire::{Answer, Stamp, Wire, Written};
 use crate::oracle::{Lane, RecordId};
@@ -59,17 +58,21 @@ impl Wiretap {
         Self { is_on: plan.config.enable_idempotence, topics: topics.collect(), open: VecDeque::new() }
     }
 
-    /// The engine has handed a frame over.
-    pub fn sent(&mut self, producer: usize, connection: ConnectionId, pieces: &[Bytes], wire: &mut Wire) {
+    /// Nobody is going to judge this run.
+    pub const fn switch_off(&mut self) {
+        self.is_on = false;
+    }
+
+    /// The engine has handed a frame over, here without its prefix.
+    pub fn sent(&mut self, producer: usize, connection: ConnectionId, frame: &Bytes, wire: &mut Wire) {
         if !self.is_on {
             return;
         }
-        let frame = joined(pieces);
-        let Some((header, cursor)) = read_header(&frame).filter(|(header, _)| header.api == PRODUCE) else {
+        let Some((header, cursor)) = read_header(frame).filter(|(header, _)| header.api == PRODUCE) else {
             return;
         };
         let request =
-            read_produce(&frame, header.version, cursor).expect("the engine writes what can be read");
+            read_produce(frame, header.version, cursor).expect("the engine writes what can be read");
         let connection = key(producer, connection);
         let mut batches = Vec::with_capacity(request.items.len());
         for item in &request.items {

@@ -48,6 +48,10 @@ impl Conn {
         self.pending.is_none() && !self.is_wedged && self.muted_until <= now
     }
 
+    fn has_nothing_to_do(&self) -> bool {
+        self.pending.is_none() && self.queue.is_empty()
+    }
+
     fn is_over(&self) -> bool {
         self.is_dead && (self.is_wedged || (self.pending.is_none() && self.queue.is_empty()))
     }
@@ -99,6 +103,9 @@ impl Cluster {
         while moved {
             moved = false;
             for conn in 0..self.conns.len() {
+                if self.conns[conn].has_nothing_to_do() {
+                    continue;
+                }
                 if self.nodes[self.conns[conn].node].is_paused {
                     continue;
                 }
