@@ -17,7 +17,7 @@ use facteur::wire::api::produce::{PartitionAnswer, TopicRef, decode_response};
 use facteur::wire::frame::{decode_response_header, peek_correlation_id};
 
 use super::cluster::topics::topic_of_id;
-use super::cluster::wire::{BatchHead, PRODUCE, read_header, read_produce};
+use super::cluster::wire::{BatchHead, Header, PRODUCE, ProduceRequest, read_header, read_produce};
 use super::swarm::Plan;
 use crate::oracle::wire::{Answer, Stamp, Wire, Written};
 use crate::oracle::{Lane, RecordId};
@@ -32,11 +32,12 @@ struct Sent {
     topic: TopicRef,
 }
 
-/// A Produce request that is not answered.
+/// A request that is not answered.
 #[derive(Debug)]
 struct Open {
     connection: u64,
     correlation_id: i32,
+    api: i16,
     version: i16,
     is_written: bool,
     batches: Vec<Sent>,
@@ -50,12 +51,14 @@ pub struct Wiretap {
     /// By topic of the plan: its name and its first lane.
     topics: Vec<(&'static str, u32)>,
     open: VecDeque<Open>,
+    /// Connections on which something came that is no answer: the engine listens no longer, and ends them.
+    broken: Vec<u64>,
 }
 
 impl Wiretap {
     pub fn new(plan: &Plan) -> Self {
         let topics = plan.topics.iter().map(|topic| (topic.name, topic.first_lane));
-        Self { is_on: plan.config.enable_idempotence, topics: topics.collect(), open: VecDeque::new() }
+        Self { is_on: plan.config.enable_idempotence, topics: topics.collect(), ..Self::default() }
     }
 
     /// Nobody is going to judge this run.
@@ -68,16 +71,23 @@ impl Wiretap {
         if !self.is_on {
             return;
         }
-        let Some((header, cursor)) = read_header(frame).filter(|(header, _)| header.api == PRODUCE) else {
-            return;
-        };
-        let request =
-            read_produce(frame, header.version, cursor).expect("the engine writes what can be read");
+        let (header, cursor) = read_header(frame).expect("the engine writes what can be read");
+        let Header { api, version, correlation_id } = header;
         let connection = key(producer, connection);
+        let batches = if api == PRODUCE {
+            let request = read_produce(frame, version, cursor).expect("the engine writes what can be read");
+            self.written(version, &request, connection, wire)
+        } else {
+            Vec::new()
+        };
+        self.open.push_back(Open { connection, correlation_id, api, version, is_written: false, batches });
+    }
+
+    fn written(&self, version: i16, request: &ProduceRequest, connection: u64, wire: &mut Wire) -> Vec<Sent> {
         let mut batches = Vec::with_capacity(request.items.len());
         for item in &request.items {
             let asked = &request.topics[item.topic];
-            let topic = if header.version >= 13 {
+            let topic = if version >= 13 {
                 TopicRef::Id(facteur::identifiers::TopicId(asked.id))
             } else {
                 TopicRef::Name(String::from_utf8_lossy(&asked.name).into_owned())
@@ -95,8 +105,7 @@ impl Wiretap {
             });
             batches.push(Sent { lane, partition: item.partition, stamp, topic });
         }
-        let (correlation_id, version) = (header.correlation_id, header.version);
-        self.open.push_back(Open { connection, correlation_id, version, is_written: false, batches });
+        batches
     }
 
     /// The engine is about to hear of this.
@@ -128,6 +137,7 @@ impl Wiretap {
             }
             open.connection != connection
         });
+        self.broken.retain(|broken| *broken != connection);
         wire.ended(connection);
     }
 
@@ -137,17 +147,31 @@ impl Wiretap {
         wire.known(lane, Stamp { producer_id, epoch, base_sequence, record_count: 0 });
     }
 
-    /// What cannot be read, or belongs to no request, is no answer: the engine ends the connection for it.
+    /// What cannot be read, or is not for the oldest request, is no answer: the engine ends the connection for it, and what
+    /// comes behind it is not heard any more.
     fn answered(&mut self, connection: u64, frame: &Bytes, wire: &mut Wire) {
-        let Some(place) = self.open.iter().position(|open| open.connection == connection) else { return };
+        if !self.is_on || self.broken.contains(&connection) {
+            return;
+        }
+        let oldest = self.open.iter().position(|open| open.connection == connection);
+        let is_its =
+            |place: &usize| peek_correlation_id(frame).ok() == Some(self.open[*place].correlation_id);
+        let Some(place) = oldest.filter(is_its) else {
+            self.broken.push(connection);
+            return;
+        };
         let open = &self.open[place];
-        if peek_correlation_id(frame).ok() != Some(open.correlation_id) {
+        if open.api != PRODUCE {
+            self.open.remove(place);
             return;
         }
         let is_flexible = ApiKey::Produce.has_flexible_response_header(open.version);
         let response = decode_response_header(frame.clone(), open.correlation_id, is_flexible)
             .and_then(|body| decode_response(open.version, &body));
-        let Ok(response) = response else { return };
+        let Ok(response) = response else {
+            self.broken.push(connection);
+            return;
+        };
         let open = self.open.remove(place).expect("it is there");
         for sent in &open.batches {
             let is_for =
