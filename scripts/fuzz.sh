@@ -51,7 +51,13 @@ mkdir -p "$runs"
 
 # Freed memory waits in the sanitizer's quarantine (256 MiB by default), which would count against the limit.
 export ASAN_OPTIONS="quarantine_size_mb=16:detect_leaks=0:allocator_may_return_null=0"
-limits=(-rss_limit_mb=512 -malloc_limit_mb=64 -timeout=10)
+limits=(-rss_limit_mb=512 -malloc_limit_mb=64 -timeout=10 -report_slow_units=300)
+
+# libFuzzer's ten seconds are those of a clock; on a busy machine an input is only slow if it needs them itself.
+is_only_waiting() {
+  case $2 in */timeout-*) ;; *) return 1 ;; esac
+  (ulimit -t 10 && "$(binary_of "$1")" -timeout=300 "$2") >/dev/null 2>&1
+}
 
 # The slices of a target since its last finding, added up: seconds, executions, peak. The last one's coverage.
 sums() {
@@ -64,20 +70,27 @@ findings_of() { find "fuzz/artifacts/$1" -type f ! -name 'small-*' 2>/dev/null |
 
 # One slice of a target; its line goes to fuzz/runs. Anything but 0 when it found something or did not run.
 run_slice() {
-  local target=$1 wanted=$2 log=$runs/$1.log before found last file status=0
+  local target=$1 wanted=$2 log=$runs/$1.log before found last file status=0 waited=0
   mkdir -p "fuzz/corpus/$target" "fuzz/seeds/$target" "fuzz/regressions/$target" "fuzz/artifacts/$target"
   before=$(findings_of "$target")
   nice -n 5 "$(binary_of "$target")" "fuzz/corpus/$target" "fuzz/seeds/$target" "fuzz/regressions/$target" \
     -artifact_prefix="fuzz/artifacts/$target/" "${limits[@]}" -max_len=8192 -max_total_time="$wanted" -print_final_stats=1 \
     >"$log" 2>&1 || status=$?
+  for file in $(comm -13 <(echo "$before") <(findings_of "$target")); do
+    if is_only_waiting "$target" "$file"; then
+      echo "--- $target waited ten seconds for the processor, which is no finding"
+      rm -f "$file"
+      waited=1
+    fi
+  done
   mapfile -t found < <(comm -13 <(echo "$before") <(findings_of "$target") | grep . || true)
   last=$(grep -E '^#[0-9]+.* cov:' "$log" | tail -1 || true)
   number() { sed -n "s/$1/\1/p" <<<"$2" | tail -1 | grep . || echo 0; }
   local executed took
-  executed=$(number '^stat::number_of_executed_units: *\([0-9]*\).*' "$(cat "$log")")
-  took=$(number '^Done .* in \([0-9]*\) second.*' "$(cat "$log")")
+  executed=$(number '^stat::number_of_executed_units: *\([0-9]*\).*' "$(tr -d "\0" <"$log")")
+  took=$(number '^Done .* in \([0-9]*\) second.*' "$(tr -d "\0" <"$log")")
   echo "$took $executed $(number '.* cov: \([0-9]*\) .*' "$last") $(number '.* ft: \([0-9]*\) .*' "$last")" \
-    "$(number '^stat::peak_rss_mb: *\([0-9]*\).*' "$(cat "$log")") ${#found[@]}" >>"$runs/$target.new"
+    "$(number '^stat::peak_rss_mb: *\([0-9]*\).*' "$(tr -d "\0" <"$log")") ${#found[@]}" >>"$runs/$target.new"
   # A slice that was stopped, or never ran, counts for nothing.
   if [ "$took" -gt 0 ] || [ ${#found[@]} -gt 0 ]; then cat "$runs/$target.new" >>"$runs/$target"; fi
   rm -f "$runs/$target.new"
@@ -90,7 +103,7 @@ run_slice() {
           -exact_artifact_path="fuzz/artifacts/$target/small-${file##*-}" "$file" >/dev/null 2>&1 || true ;;
     esac
   done
-  if [ ${#found[@]} -eq 0 ] && [ "$took" -eq 0 ]; then
+  if [ ${#found[@]} -eq 0 ] && [ "$took" -eq 0 ] && [ "$waited" -eq 0 ]; then
     echo "--- $target did not run, or was stopped (code $status); the end of $log:"
     tail -n 5 "$log"
     return 1

@@ -17,7 +17,7 @@ impl World {
         if self.cx.is_healed || self.bursts_left == 0 {
             return;
         }
-        if self.producers[number].is_suspended {
+        if self.is_asleep(number) {
             self.cx.plan(self.suspended_until[number], Happening::Work { producer });
             return;
         }

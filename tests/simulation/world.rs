@@ -140,6 +140,14 @@ impl World {
         self.run_until(self.cx.now + duration);
     }
 
+    /// Whether a process is suspended beyond this moment. What is put off until it resumes may come before `Resume`, and
+    /// for ever if it were put off again: so whoever comes first wakes it.
+    pub(super) fn is_asleep(&mut self, number: usize) -> bool {
+        let producer = &mut self.producers[number];
+        producer.is_suspended &= self.suspended_until[number] > self.cx.now;
+        producer.is_suspended
+    }
+
     fn next_time(&self) -> Instant {
         let mut next = self.cx.queue.next().unwrap_or(Instant::NEVER);
         if let Some(at) = self.cluster.next_deadline() {
@@ -168,19 +176,15 @@ impl World {
             Happening::Codec { producer, job } => self.producers[usize::from(producer)].codec_done(job),
             Happening::TaskDeadline { producer, task } => {
                 let number = usize::from(producer);
-                // At the moment of resuming it may come before `Resume`, and again and again if it were put off.
-                if self.producers[number].is_suspended && self.suspended_until[number] > self.cx.now {
+                if self.is_asleep(number) {
                     self.cx.plan(self.suspended_until[number], happening);
                 } else {
-                    self.producers[number].is_suspended = false;
                     self.producers[number].task_deadline(&mut self.cx, task);
                 }
             }
             Happening::Resume { producer } => {
                 let number = usize::from(producer);
-                if self.suspended_until[number] <= self.cx.now {
-                    self.producers[number].is_suspended = false;
-                }
+                let _wakes_it = self.is_asleep(number);
             }
             Happening::Work { producer } => self.work(usize::from(producer)),
             Happening::CloseDeadline { producer } => self.stop(usize::from(producer)),
