@@ -5,7 +5,7 @@
 //! cargo bench --bench end_to_end -- --only=try_send  one of them
 //!     --records=N --rounds=N  how much;    --verify  the sink checks checksums and sequences
 //!     --max-ns=N  exit 1 if a median of 100-byte records is above N
-//!     --sink=HOST:PORT --partitions=N  only the sink, for another client
+//!     --sink=HOST:PORT --partitions=N --rtt-us=N  only the sink, for another client; it answers so much later
 //! cargo test --benches                               the short form: a smoke test
 //! ```
 //!
@@ -62,12 +62,16 @@ struct Options {
     max_ns: Option<f64>,
     sink: Option<String>,
     partitions: i32,
+    rtt: Duration,
 }
 
 fn main() -> ExitCode {
     let outcome = options().and_then(|options| match &options.sink {
         Some(address) => {
-            sink::run(address, SinkOptions { partitions: options.partitions, verify: options.verify })?;
+            sink::run(
+                address,
+                SinkOptions { partitions: options.partitions, verify: options.verify, rtt: options.rtt },
+            )?;
             Ok(true)
         }
         None => measure_all(&options),
@@ -98,6 +102,7 @@ fn options() -> Outcome<Options> {
         max_ns: value("--max-ns").map(str::parse).transpose()?,
         sink: value("--sink").map(str::to_owned),
         partitions: value("--partitions").map_or(Ok(PARTITIONS), str::parse)?,
+        rtt: Duration::from_micros(value("--rtt-us").map_or(Ok(0), str::parse)?),
     })
 }
 

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 const READ_BYTES: usize = 256 * 1024;
 const MAX_FRAME_BYTES: usize = 128 * 1024 * 1024;
@@ -32,6 +33,8 @@ pub struct SinkOptions {
     pub partitions: i32,
     /// Check each batch's CRC and sequence.
     pub verify: bool,
+    /// Each answer is held for so long, as if the broker were further away.
+    pub rtt: Duration,
 }
 
 /// Where the next batch of a producer belongs, by producer id and partition.
@@ -93,12 +96,30 @@ pub fn run(address: &str, options: SinkOptions) -> io::Result<()> {
     Ok(())
 }
 
+/// A thread that writes each answer when its time has come, in order.
+fn answer_later(mut stream: TcpStream) -> mpsc::Sender<(Instant, Vec<u8>)> {
+    let (later, answers) = mpsc::channel::<(Instant, Vec<u8>)>();
+    std::thread::spawn(move || {
+        for (due, answer) in answers {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if stream.write_all(&answer).is_err() {
+                return;
+            }
+        }
+    });
+    later
+}
+
 impl Sink {
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let mut buffer = vec![0; READ_BYTES];
         let mut answers = Vec::new();
         let mut filled = 0;
+        let delayed = match self.options.rtt {
+            Duration::ZERO => None,
+            _ => Some(answer_later(stream.try_clone()?)),
+        };
         loop {
             let read = match stream.read(&mut buffer[filled..]) {
                 Ok(0) => return Ok(()),
@@ -124,9 +145,16 @@ impl Sink {
                 from += needed;
                 needed = 4;
             }
-            if !answers.is_empty() {
-                stream.write_all(&answers)?;
-                answers.clear();
+            match &delayed {
+                _ if answers.is_empty() => {}
+                None => {
+                    stream.write_all(&answers)?;
+                    answers.clear();
+                }
+                // Gone only after the client is.
+                Some(later) => {
+                    drop(later.send((Instant::now() + self.options.rtt, std::mem::take(&mut answers))));
+                }
             }
             buffer.copy_within(from..filled, 0);
             filled -= from;

@@ -1,0 +1,54 @@
+//! The arena: the same workload for every client, in interleaved rounds of one run.
+//!
+//! ```text
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- [OPTIONS]
+//! ```
+//!
+//! Each client is a process of its own ([`facteur_peers`] says how they talk), and so is the sink, one for each client.
+//! A round is: read the client's CPU time, let it send until everything is acknowledged, read again. Rounds of different
+//! clients alternate, so that a slow minute of the machine hits all of them. A client that cannot be built, does not start,
+//! or does not get every record acknowledged is named with the reason and has no figures.
+
+mod arguments;
+mod builds;
+mod client;
+mod measure;
+mod payload;
+mod proc;
+mod report;
+#[path = "../../support/sink.rs"]
+#[allow(dead_code, reason = "the arena does not verify")]
+mod sink;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use facteur_peers::Outcome;
+
+use crate::arguments::Arguments;
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("arena: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Outcome<()> {
+    if let Some(address) = &arguments.sink {
+        let options = sink::SinkOptions {
+            partitions: arguments.partitions,
+            verify: arguments.verify,
+            rtt: std::time::Duration::from_micros(arguments.rtt_us),
+        };
+        return Ok(sink::run(address, options)?);
+    }
+    arguments.check()?;
+    let (built, mut absent) = builds::all(arguments)?;
+    let measured = measure::all(arguments, built, &mut absent)?;
+    report::print(arguments, &measured, &absent);
+    Ok(())
+}
