@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::accumulator::partition_queue::QueueStatus;
 use crate::accumulator::producer_batch::SealedBatch;
 use crate::engine::offset_regression::LogEnd;
-use crate::engine::partition_sequences::{Gate, PartitionSequences, Stamp};
+use crate::engine::partition_sequences::{Gate, LONGEST_MEMORY, PartitionSequences, Stamp};
 use crate::error::{Cause, ErrorCode};
 use crate::identifiers::{BatchNumber, ConnectionId, NodeId};
 use crate::mutants::{self, Mutant};
@@ -34,7 +34,7 @@ pub(crate) const MAX_WINDOW: usize = 5;
 const AGREEING_REFRESHES: u32 = 5;
 
 /// A batch in doubt is never resent later than this after its first attempt (D-17).
-const LONGEST_DOUBT: Duration = Duration::from_secs(12 * 3600);
+const LONGEST_DOUBT: Duration = LONGEST_MEMORY;
 
 /// A batch's present attempt.
 #[derive(Debug, Clone, Copy)]

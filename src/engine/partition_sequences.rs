@@ -6,12 +6,19 @@
 //! **Why a gate.** Brokers accept *any* first sequence from a producer they have no state for. With two batches on their
 //! way to a fresh leader, the second may be accepted and the first refused for ever (KAFKA-14312 and five more). So
 //! until the first acknowledgement of this identity on this connection and leader epoch, one batch is on its way
-//! (K5, D-8, \[IDEM-5\]).
+//! (K5, D-8, \[IDEM-5\]). And again after half a day without one: a broker forgets a producer that is silent for a day
+//! (`producer.id.expiration.ms`), and its state is then as fresh (D-17).
 //!
 //! Neighbours: `sender` stamps with it. Not here: when a lane is reset (`resolution`).
 
+use std::time::Duration;
+
 use crate::identifiers::{ConnectionId, ProducerIdentity};
 use crate::sequence::Sequence;
+use crate::time::Instant;
+
+/// Longer than this nobody relies on a broker's memory of a producer (D-17).
+pub(crate) const LONGEST_MEMORY: Duration = Duration::from_secs(12 * 3600);
 
 /// A batch's name at the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +40,8 @@ pub(crate) struct PartitionSequences {
     identity: Option<ProducerIdentity>,
     next: Sequence,
     open_gate: Option<(ProducerIdentity, Gate)>,
+    /// Until then the gate stays open without another acknowledgement.
+    open_until: Instant,
     /// The lowest sequence of this identity that is certainly not in the log: what follows it cannot be either.
     rejected: Option<Sequence>,
 }
@@ -59,14 +68,16 @@ impl PartitionSequences {
         *self = Self { identity: Some(identity), ..Self::default() };
     }
 
-    pub(crate) fn is_gate_open(&self, gate: Gate) -> bool {
+    pub(crate) fn is_gate_open(&self, gate: Gate, now: Instant) -> bool {
         self.identity.is_some_and(|identity| self.open_gate == Some((identity, gate)))
+            && now < self.open_until
     }
 
     /// A batch sent through `gate` under `identity` was acknowledged.
-    pub(crate) fn acknowledged(&mut self, identity: ProducerIdentity, gate: Gate) {
+    pub(crate) fn acknowledged(&mut self, identity: ProducerIdentity, gate: Gate, now: Instant) {
         if self.identity == Some(identity) {
             self.open_gate = Some((identity, gate));
+            self.open_until = now + LONGEST_MEMORY;
         }
     }
 

@@ -226,7 +226,7 @@ impl Engine {
             deduplicated,
         };
         if let Some(stamp) = batch.stamp {
-            state.sequences.acknowledged(stamp.identity, gate);
+            state.sequences.acknowledged(stamp.identity, gate, self.now);
             state.is_unfenced &= state.sequences.identity() != Some(stamp.identity);
         }
         if state.head() == Some(place) {

@@ -218,7 +218,7 @@ impl Engine {
         let is_enabled = self.producer_id.is_enabled();
         let Some(state) = self.lanes.get_mut(lane.index()) else { return };
         state.taking = true;
-        let gate_is_open = !is_enabled || state.sequences.is_gate_open(state.gate_for(connection));
+        let gate_is_open = !is_enabled || state.sequences.is_gate_open(state.gate_for(connection), self.now);
         let wanted_after = gate_is_open && state.window.len() + 1 < limit && !state.recovering;
         state.is_wanted = wanted_after;
         self.actions.push_back(Action::Take { lane, mode, wanted_after });
@@ -269,7 +269,7 @@ impl Engine {
             return Step::ProducerId;
         }
         let gate_is_open = !self.producer_id.is_enabled()
-            || state.sequences.is_gate_open(state.gate_for(connection))
+            || state.sequences.is_gate_open(state.gate_for(connection), self.now)
             || mutants::is_on(Mutant::K5);
         let recovering = state.recovering && !mutants::is_on(Mutant::K6);
         let one_at_a_time = !gate_is_open || recovering || state.travels_alone || state.reset.is_some();
@@ -408,7 +408,7 @@ impl Engine {
         let current = self.producer_id.current();
         let state = &mut self.lanes[lane.index()];
         let gate = state.gate_for(connection);
-        let gate_was_open = state.sequences.is_gate_open(gate);
+        let gate_was_open = state.sequences.is_gate_open(gate, self.now);
         let batch = &mut state.window[place];
         let is_new_stamp = batch.stamp.is_none();
         assert!(batch.open.is_none(), "[IDEM-6] a batch must not be on its way twice");

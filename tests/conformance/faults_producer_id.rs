@@ -1,8 +1,8 @@
-//! Rows of the fault matrix about the producer id, which no broker gives out (B34, B35).
+//! Rows of the fault matrix about the producer id: no broker gives one out (B34, B35), or the brokers may have forgotten it.
 
 use facteur::Cause;
 
-use super::brokers::Brokers;
+use super::brokers::{Brokers, warm};
 use super::peer::{INIT_PRODUCER_ID, PRODUCE};
 use super::world::World;
 
@@ -68,4 +68,31 @@ fn b35_without_a_producer_id_records_are_rejected_at_their_deadline() {
 
     world.assert_acknowledged(next, Some(0));
     assert_eq!(brokers.values(0), ["b"]);
+}
+
+// D-8, D-17. A lane is silent for longer than brokers remember a producer, on a connection that others keep open: to the
+// broker it is as new as after a restart, so one batch goes ahead again. Fails if two are on their way: the second could be
+// accepted and the first refused for ever.
+#[test]
+fn d8_the_gate_closes_again_after_half_a_day_of_silence() {
+    let (mut world, _) = warm(&[("connections.max.idle.ms", "-1")], 1, &[1]);
+    for _ in 0..13 * 60 {
+        world.advance(60_000);
+    }
+    let records = ["a", "b"].map(|value| world.send(0, value));
+    let first = world.request();
+    assert!(world.requests.is_empty(), "only the first is on its way");
+    world.ok(&first, 1);
+    let second = world.request();
+    world.ok(&second, 2);
+    world.assert_acknowledged(records[0], Some(1));
+    world.assert_acknowledged(records[1], Some(2));
+
+    let more = ["c", "d"].map(|value| world.send(0, value));
+    for offset in 3..=4 {
+        let request = world.request();
+        assert_eq!(world.requests.len(), if offset == 3 { 1 } else { 0 }, "both are on their way");
+        world.ok(&request, offset);
+    }
+    more.into_iter().zip(3..).for_each(|(record, offset)| world.assert_acknowledged(record, Some(offset)));
 }
