@@ -3,6 +3,7 @@
 use super::partition_sequences::{Gate, PartitionSequences};
 use crate::identifiers::{ConnectionId, ProducerIdentity};
 use crate::sequence::Sequence;
+use crate::time::Instant;
 
 const IDENTITY: ProducerIdentity = ProducerIdentity { producer_id: 7, epoch: 0 };
 
@@ -38,11 +39,11 @@ fn the_gate_is_open_for_one_identity_connection_and_leader_epoch_only() {
     let gate = Gate { connection: ConnectionId(1), leader_epoch: 4 };
     let mut sequences = PartitionSequences::default();
     sequences.assign(IDENTITY, 1);
-    assert!(!sequences.is_gate_open(gate));
-    sequences.acknowledged(IDENTITY, gate);
-    assert!(sequences.is_gate_open(gate));
-    assert!(!sequences.is_gate_open(Gate { connection: ConnectionId(2), ..gate }));
-    assert!(!sequences.is_gate_open(Gate { leader_epoch: 5, ..gate }));
+    assert!(!sequences.is_gate_open(gate, Instant::ZERO));
+    sequences.acknowledged(IDENTITY, gate, Instant::ZERO);
+    assert!(sequences.is_gate_open(gate, Instant::ZERO));
+    assert!(!sequences.is_gate_open(Gate { connection: ConnectionId(2), ..gate }, Instant::ZERO));
+    assert!(!sequences.is_gate_open(Gate { leader_epoch: 5, ..gate }, Instant::ZERO));
     sequences.restart(ProducerIdentity { epoch: 1, ..IDENTITY });
-    assert!(!sequences.is_gate_open(gate));
+    assert!(!sequences.is_gate_open(gate, Instant::ZERO));
 }
