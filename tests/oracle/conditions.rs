@@ -76,6 +76,10 @@ pub struct Conditions {
     pub is_idempotent: bool,
     pub max_in_flight: usize,
     pub personality: Personality,
+    /// The run begins so near the last epoch of an id that a lane may use it up. A batch in doubt that is then given up before
+    /// its deadline, because no resend cures its answer (D-13) or the user allows none (D-14), is fenced by nothing: its late
+    /// copy may land behind what was sent after it. D-7 would hold the lane for half a day; D-13 does not, and here it wins.
+    pub epochs_run_out: bool,
     /// Without them, nothing that is about time is checked: a missing outcome is, a late one is not.
     pub timeouts: Option<Timeouts>,
     /// Without it, Q16 is not checked.
@@ -91,6 +95,7 @@ impl Conditions {
             is_idempotent: true,
             max_in_flight: 5,
             personality: Personality::Apache,
+            epochs_run_out: false,
             timeouts: None,
             budget: None,
         }

@@ -22,6 +22,9 @@ use super::tape::Tape;
 use super::world::World;
 use crate::oracle::{self, Breach, Budget, Check, Conditions, Leaks, Timeouts};
 
+/// From here on a run may use up an id's epochs, of which 32767 is the last.
+const LAST_EPOCHS: i16 = 32_700;
+
 /// A batch of one small record: its header and twenty bytes.
 const LEAST_BATCH_BYTES: usize = 80;
 
@@ -59,6 +62,7 @@ impl Plan {
                 Personality::NoLocalEpochBump => oracle::Personality::RefusesLocalBumps,
                 _ => oracle::Personality::Other,
             },
+            epochs_run_out: self.first_epoch > LAST_EPOCHS,
             timeouts: Some(timeouts),
             budget: Some(Budget::of(&timeouts, nodes, self.lanes() as u32)),
         }

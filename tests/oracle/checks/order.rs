@@ -43,10 +43,15 @@ fn nonmonotonic(evidence: &Evidence<'_>, lane: Lane, records: &[RecordId], findi
 fn has_a_place(evidence: &Evidence<'_>, entry: &Entry) -> bool {
     let conditions = evidence.conditions;
     let told = entry.told;
-    let is_promised = match conditions.order() {
-        Order::OfAll => {
-            conditions.personality != Personality::RefusesLocalBumps || !told.is_some_and(Told::is_unknown)
+    let is_unfenced = match told {
+        Some(Told::Unknown { cause }) => {
+            conditions.personality == Personality::RefusesLocalBumps
+                || (conditions.epochs_run_out && cause != Told::AT_THE_DEADLINE)
         }
+        _ => false,
+    };
+    let is_promised = match conditions.order() {
+        Order::OfAll => !is_unfenced,
         Order::OfAcknowledged => told.is_some_and(Told::is_acknowledged),
         Order::Nothing => false,
     };
