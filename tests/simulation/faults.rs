@@ -401,10 +401,11 @@ impl World {
             return None;
         }
         let quiet_ns = now_ns.checked_sub(QUIET_NS)?;
+        // At an id's last epoch a batch in doubt is resent for half a day (D-7).
+        let told_ns = if self.plan.epochs_may_run_out() { 0 } else { quiet_ns.saturating_sub(late) };
         let is_idle = |lane: u32| {
             let lane = crate::oracle::Lane(lane);
-            !self.cx.history.lane(lane).is_empty()
-                && self.cx.history.is_settled(lane, quiet_ns, quiet_ns.saturating_sub(late))
+            !self.cx.history.lane(lane).is_empty() && self.cx.history.is_settled(lane, quiet_ns, told_ns)
         };
         let topics = self.plan.topics.iter().enumerate();
         let lanes = topics.flat_map(|(topic, plan)| {

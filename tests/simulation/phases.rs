@@ -22,8 +22,8 @@ use super::tape::Tape;
 use super::world::World;
 use crate::oracle::{self, Breach, Budget, Check, Conditions, Leaks, Timeouts};
 
-/// From here on a run may use up an id's epochs, of which 32767 is the last.
-const LAST_EPOCHS: i16 = 32_700;
+/// Beyond it a lane bumps only to fence what it has given up (D-7).
+const LAST_CLEAN_EPOCH: i16 = 32_000;
 
 /// A batch of one small record: its header and twenty bytes.
 const LEAST_BATCH_BYTES: usize = 80;
@@ -46,6 +46,11 @@ impl Plan {
         Duration::from_nanos(self.timeouts().liveness_bound_ns())
     }
 
+    /// The run begins so near the last epoch that a lane may use up its id.
+    pub fn epochs_may_run_out(&self) -> bool {
+        self.first_epoch > LAST_CLEAN_EPOCH
+    }
+
     fn conditions(&self) -> Conditions {
         let timeouts = self.timeouts();
         let nodes = (self.brokers.cast_unsigned() + 3) * self.producers as u32;
@@ -62,7 +67,7 @@ impl Plan {
                 Personality::NoLocalEpochBump => oracle::Personality::RefusesLocalBumps,
                 _ => oracle::Personality::Other,
             },
-            epochs_run_out: self.first_epoch > LAST_EPOCHS,
+            epochs_run_out: self.epochs_may_run_out(),
             timeouts: Some(timeouts),
             budget: Some(Budget::of(&timeouts, nodes, self.lanes() as u32)),
         }
