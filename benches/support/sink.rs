@@ -62,18 +62,7 @@ struct Sink {
 /// The listener or stdio.
 pub fn run(address: &str, options: SinkOptions) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
-    let sink = Arc::new(Sink {
-        options,
-        address: listener.local_addr()?,
-        records: AtomicU64::new(0),
-        bytes: AtomicU64::new(0),
-        batches: AtomicU64::new(0),
-        requests: AtomicU64::new(0),
-        violations: AtomicU64::new(0),
-        next_producer_id: AtomicU64::new(1000),
-        offsets: (0..options.partitions).map(|_| AtomicU64::new(0)).collect(),
-        sequences: Mutex::new(BTreeMap::new()),
-    });
+    let sink = Arc::new(Sink::new(options, listener.local_addr()?));
     println!("{}", sink.address);
     let acceptor = Arc::clone(&sink);
     std::thread::spawn(move || {
@@ -96,6 +85,32 @@ pub fn run(address: &str, options: SinkOptions) -> io::Result<()> {
     Ok(())
 }
 
+/// The sink without a socket: what it answers to a frame.
+#[allow(dead_code, reason = "only `instructions` needs it")]
+#[derive(Debug)]
+pub struct Answers(Sink);
+
+#[allow(dead_code, reason = "only `instructions` needs it")]
+impl Answers {
+    /// A sink at an address that nobody dials.
+    #[must_use]
+    pub fn new(options: SinkOptions, address: SocketAddr) -> Self {
+        Self(Sink::new(options, address))
+    }
+
+    /// The answer to a frame, both without their length prefix; empty if none is wanted.
+    ///
+    /// # Errors
+    ///
+    /// The frame is not what the sink speaks.
+    pub fn to(&self, frame: &[u8]) -> io::Result<Vec<u8>> {
+        let mut answers = Vec::new();
+        self.0.answer(frame, &mut answers)?;
+        answers.drain(..4.min(answers.len()));
+        Ok(answers)
+    }
+}
+
 /// A thread that writes each answer when its time has come, in order.
 fn answer_later(mut stream: TcpStream) -> mpsc::Sender<(Instant, Vec<u8>)> {
     let (later, answers) = mpsc::channel::<(Instant, Vec<u8>)>();
@@ -111,6 +126,21 @@ fn answer_later(mut stream: TcpStream) -> mpsc::Sender<(Instant, Vec<u8>)> {
 }
 
 impl Sink {
+    fn new(options: SinkOptions, address: SocketAddr) -> Self {
+        Self {
+            options,
+            address,
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            violations: AtomicU64::new(0),
+            next_producer_id: AtomicU64::new(1000),
+            offsets: (0..options.partitions).map(|_| AtomicU64::new(0)).collect(),
+            sequences: Mutex::new(BTreeMap::new()),
+        }
+    }
+
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let mut buffer = vec![0; READ_BYTES];

@@ -57,6 +57,13 @@ impl Client for Facteur {
     }
 }
 
+/// The crate's version, by its manifest.
+fn version() -> &'static str {
+    let manifest = include_str!("../../../../Cargo.toml");
+    let line = manifest.lines().find_map(|line| line.strip_prefix("version = \""));
+    line.and_then(|rest| rest.split('"').next()).unwrap_or("unknown")
+}
+
 fn main() -> Outcome<()> {
     let options = Options::from_arguments()?;
     let batch_bytes = if options.is_own_best { 131_072 } else { options.batch_bytes };
@@ -75,5 +82,5 @@ fn main() -> Outcome<()> {
         counted: Default::default(),
         runtime: Builder::new_current_thread().build()?,
     };
-    serve(concat!("facteur ", env!("CARGO_PKG_VERSION")), &options, client)
+    serve(&format!("facteur {}", version()), &options, client)
 }
