@@ -9,7 +9,7 @@ use std::time::Duration;
 use facteur::time::Instant;
 
 use super::cluster::{BadHint, ClusterFault, MetadataSpoiler, Spoiler, Where};
-use super::network::End;
+use super::network::{End, Link};
 use super::queue::Happening;
 use super::swarm::Flavour;
 use super::tape::Draw;
@@ -397,7 +397,8 @@ impl World {
     fn idle_lane(&mut self) -> Option<Where> {
         let now_ns = self.cx.now.as_nanos();
         let late = self.plan.config.late_resolution.as_nanos() as u64;
-        if self.network.links.iter().any(|link| link.client == End::Ended && !link.up.is_empty()) {
+        let is_left_behind = |link: &Link| link.client == End::Ended && !link.up.is_empty();
+        if self.cluster.has_unhandled_frames() || self.network.links.iter().any(is_left_behind) {
             return None;
         }
         let quiet_ns = now_ns.checked_sub(QUIET_NS)?;

@@ -80,6 +80,11 @@ impl Request {
 }
 
 impl Cluster {
+    /// A broker has read something that it has not looked at yet.
+    pub fn has_unhandled_frames(&self) -> bool {
+        self.conns.iter().any(|conn| !conn.queue.is_empty())
+    }
+
     pub(super) fn conn(&mut self, node: usize, id: u64) -> usize {
         if let Some(place) = self.conns.iter().position(|conn| conn.id == id && conn.node == node) {
             return place;
