@@ -27,40 +27,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=no
 
-# The simulation alone, in a package of its own: the test target would bring every development dependency, in release.
 light=target/mutants/light
-mkdir -p "$light/src"
-cp Cargo.lock "$light/Cargo.lock"
-here=$PWD
-cat >"$light/Cargo.toml" <<EOF
-[package]
-name = "mutants"
-version = "0.0.0"
-edition = "2024"
-publish = false
-
-[dependencies]
-facteur = { path = "$here", features = ["broker"] }
-bytes = "1"
-crc32c = "0.6"
-
-[lints.rust]
-unexpected_cfgs = "allow"
-
-[profile.release]
-codegen-units = 16
-
-[workspace]
-EOF
-cat >"$light/src/main.rs" <<EOF
-#![allow(dead_code, unused_imports)]
-#[path = "$here/tests/oracle/mod.rs"]
-mod oracle;
-#[path = "$here/tests/simulation/mod.rs"]
-mod simulation;
-
-fn main() {}
-EOF
+# shellcheck source=scripts/light-simulation.sh
+. scripts/light-simulation.sh
+light_simulation "$light"
 
 binary() { # binary ARGUMENTS OF CARGO TEST: builds a test, says where it is
   # Programs that the tests start are told of as well, in any order: they are not built as tests.
@@ -69,7 +39,7 @@ binary() { # binary ARGUMENTS OF CARGO TEST: builds a test, says where it is
 }
 
 echo "building"
-simulation=$(CARGO_TARGET_DIR=$light/target binary --release --manifest-path "$light/Cargo.toml") || true
+simulation=$(CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_TARGET_DIR=$light/target binary --release --manifest-path "$light/Cargo.toml") || true
 [ -x "$simulation" ] || { echo "the simulation did not build" >&2; tail -n 20 "$work/build" >&2; exit 1; }
 echo "built the simulation in $((SECONDS - began)) s"
 

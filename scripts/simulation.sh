@@ -15,45 +15,15 @@ case "${1:-}" in
   *) sed -n '2,8p' "$0"; exit 2 ;;
 esac
 
-here=$PWD
 light=target/simulation/light
-mkdir -p "$light/src"
-cp Cargo.lock "$light/Cargo.lock"
-cat >"$light/Cargo.toml" <<MANIFEST
-[package]
-name = "simulation"
-version = "0.0.0"
-edition = "2024"
-publish = false
+# shellcheck source=scripts/light-simulation.sh
+. scripts/light-simulation.sh
+light_simulation "$light"
 
-[dependencies]
-facteur = { path = "$here", features = ["broker"] }
-bytes = "1"
-crc32c = "0.6"
-
-[lints.rust]
-unexpected_cfgs = "allow"
-
-[profile.release]
-lto = "fat"
-codegen-units = 1
-
-[workspace]
-MANIFEST
-cat >"$light/src/main.rs" <<MAIN
-#![allow(dead_code, unused_imports)]
-#[path = "$here/tests/oracle/mod.rs"]
-mod oracle;
-#[path = "$here/tests/simulation/mod.rs"]
-mod simulation;
-
-fn main() {
-    std::process::exit(i32::from(simulation::command::run(0..100) > 0));
-}
-MAIN
-
+# In one piece: a tenth more seeds per second.
+export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 began=$SECONDS
 cargo build --quiet --release --manifest-path "$light/Cargo.toml" --target-dir "$light/target"
 echo "built in $((SECONDS - began)) s"
-export CARGO_MANIFEST_DIR=$here
+export CARGO_MANIFEST_DIR=$PWD
 exec "$light/target/release/simulation"

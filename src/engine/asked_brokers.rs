@@ -37,14 +37,12 @@ impl Engine {
     /// A ready connection, to another broker than `avoided` if there is one; opens one where there is none.
     pub(super) fn connection_to_ask(&mut self, avoided: Option<&HostPort>) -> Option<ConnectionId> {
         let best = self.least_loaded_connection(avoided);
-        let is_avoided = best
-            .and_then(|best| self.connections.get(&best))
-            .is_some_and(|best| avoided.is_some() && self.address_of(best.node) == avoided);
         if best.is_none() {
             self.want_any_connection();
         }
+        let best_node = best.and_then(|best| self.connections.get(&best)).map(|best| best.node);
         if let Some(avoided) = avoided
-            && (is_avoided || best.is_none())
+            && best_node.is_none_or(|node| self.is_at(node, Some(avoided)))
         {
             self.want_other_connection(avoided);
         }
@@ -55,14 +53,17 @@ impl Engine {
         self.cluster.node(node).map(|known| &known.address)
     }
 
+    fn is_at(&self, node: NodeId, address: Option<&HostPort>) -> bool {
+        address.is_some() && self.address_of(node) == address
+    }
+
     /// The ready connection with the fewest open requests; to the avoided broker only if there is no other.
     fn least_loaded_connection(&self, avoided: Option<&HostPort>) -> Option<ConnectionId> {
         self.connections
             .values()
             .filter(|open| open.is_ready() && open.throttled_until <= self.now)
             .min_by_key(|open| {
-                let is_avoided = avoided.is_some() && self.address_of(open.node) == avoided;
-                (is_avoided, open.in_flight.len(), open.node.0 < 0, open.id)
+                (self.is_at(open.node, avoided), open.in_flight.len(), open.node.0 < 0, open.id)
             })
             .map(|open| open.id)
     }
