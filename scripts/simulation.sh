@@ -5,7 +5,8 @@
 #   scripts/simulation.sh                 what the environment asks for, by default a hundred seeds
 #
 # The same sources as the test target, in a package of their own: without the development dependencies it builds in a minute or
-# two, in one piece, which runs a tenth faster. Exits non-zero if a promise was broken.
+# two, in one piece, which runs a tenth faster; and again with a profile of itself, which gains another tenth (PGO=0: not so).
+# Exits non-zero if a promise was broken.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,8 +23,26 @@ light_simulation "$light"
 
 # In one piece: a tenth more seeds per second.
 export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
+build() { # directory flags
+  RUSTFLAGS="${RUSTFLAGS:-} ${2:-}" \
+    cargo build --quiet --release --manifest-path "$light/Cargo.toml" --target-dir "$light/$1"
+}
+
+profdata=$(find "$(rustc --print sysroot)" -name llvm-profdata -print -quit)
 began=$SECONDS
-cargo build --quiet --release --manifest-path "$light/Cargo.toml" --target-dir "$light/target"
+if [[ ${PGO:-1} == 1 && -n $profdata ]]; then
+  rm -rf "$light/profile"
+  build instrumented "-Cprofile-generate=$PWD/$light/profile"
+  # Seeds that no row of a record begins with.
+  SEEDS=4000000000..4000001500 FAILURES=1500 "$light/instrumented/release/simulation" >/dev/null || true
+  "$profdata" merge -o "$light/profile.profdata" "$light/profile"
+  build profiled "-Cprofile-use=$PWD/$light/profile.profdata"
+  built=profiled
+else
+  [[ ${PGO:-1} == 0 ]] || echo "no llvm-profdata (rustup component add llvm-tools): built without a profile"
+  build target
+  built=target
+fi
 echo "built in $((SECONDS - began)) s"
 export CARGO_MANIFEST_DIR=$PWD
-exec "$light/target/release/simulation"
+exec "$light/$built/release/simulation"

@@ -76,9 +76,10 @@ pub struct Conditions {
     pub is_idempotent: bool,
     pub max_in_flight: usize,
     pub personality: Personality,
-    /// The run begins so near the last epoch of an id that a lane may use it up. A batch in doubt that is then given up before
-    /// its deadline, because no resend cures its answer (D-13) or the user allows none (D-14), is fenced by nothing: its late
-    /// copy may land behind what was sent after it. D-7 would hold the lane for half a day; D-13 does not, and here it wins.
+    /// A lane has used up the epochs of its id, of which the run left it a handful. What it then gives up (no resend cures the
+    /// answer, D-13; the user allows none, D-14; late resolution is at its bounds, D-17 and D-34), or gave up under an epoch
+    /// after which none was accepted, is fenced by nothing: a late copy may land behind what was sent after it. D-7 keeps such
+    /// a lane resending for as long as those allow, and no longer.
     pub epochs_run_out: bool,
     /// Without them, nothing that is about time is checked: a missing outcome is, a late one is not.
     pub timeouts: Option<Timeouts>,

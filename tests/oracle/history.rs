@@ -47,9 +47,6 @@ pub enum Told {
 }
 
 impl Told {
-    /// The cause of a U that was told at its deadline; all others are told at once.
-    pub const AT_THE_DEADLINE: &'static str = "delivery timeout";
-
     #[must_use]
     pub const fn acknowledged(offset: i64) -> Self {
         Self::Acknowledged { offset: Some(offset) }

@@ -99,6 +99,13 @@ impl Wire {
         self.events.push(WireEvent::Ended { connection });
     }
 
+    /// Whether a batch was sent under the last epoch that an id has.
+    #[must_use]
+    pub fn has_the_last_epoch(&self) -> bool {
+        let is_last = |event: &WireEvent| matches!(event, WireEvent::Written(written) if written.stamp.epoch == i16::MAX);
+        self.events.iter().any(is_last)
+    }
+
     /// What concerns one lane, in its order.
     pub(super) fn write_state(&self, lane: Lane, out: &mut impl fmt::Write) -> fmt::Result {
         let concerns = |event: &&WireEvent| match event {

@@ -67,7 +67,7 @@ impl Plan {
                 Personality::NoLocalEpochBump => oracle::Personality::RefusesLocalBumps,
                 _ => oracle::Personality::Other,
             },
-            epochs_run_out: self.epochs_may_run_out(),
+            epochs_run_out: false,
             timeouts: Some(timeouts),
             budget: Some(Budget::of(&timeouts, nodes, self.lanes() as u32)),
         }
@@ -122,6 +122,7 @@ impl World {
         shape::excuse_losses(&self.plan, &self.cluster, &mut self.cx.history);
         let (log, astray) = shape::final_log(&self.plan, &self.cluster);
         let mut conditions = self.plan.conditions();
+        conditions.epochs_run_out = self.cx.history.wire.has_the_last_epoch();
         // A process that stands still tells nobody anything.
         let slack = Duration::from_nanos(self.suspended_ns);
         conditions.timeouts = conditions.timeouts.map(|timeouts| timeouts.with_slack(slack));

@@ -570,7 +570,7 @@ fn told_of(outcome: &BatchOutcome, index: i64, cx: &mut Context) -> (Told, u64) 
 
 const fn name_of(cause: &Cause) -> &'static str {
     match cause {
-        Cause::DeliveryTimeout { .. } => Told::AT_THE_DEADLINE,
+        Cause::DeliveryTimeout { .. } => "delivery timeout",
         Cause::Broker { .. } => "broker",
         Cause::Network => "network",
         Cause::Closed => "closed",

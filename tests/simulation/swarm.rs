@@ -13,7 +13,7 @@ use facteur::broker::Personality;
 use facteur::{Acks, Compression, ProducerConfig};
 
 use super::faults::FaultKind;
-use super::tape::{Draw, Tape};
+use super::tape::{Draw, Size, Tape};
 
 /// Spare lanes of each topic, for partitions that are added on the way.
 pub const SPARE_PARTITIONS: u32 = 2;
@@ -148,10 +148,10 @@ impl Plan {
             latency_us: draw_latency(tape, &config),
             faults,
             fault_gap_ms: tape.one_of(&[1_500, 3_000, 800, 400]),
-            fault_phase: Duration::from_secs(if tape.is_small() {
-                tape.between(3, 9)
-            } else {
-                tape.between(25, 60)
+            fault_phase: Duration::from_secs(match tape.size() {
+                Size::Small => tape.between(3, 9),
+                Size::Usual => tape.between(18, 44),
+                Size::Long => tape.between(25, 60),
             }),
             config: Arc::new(config),
         }
@@ -265,7 +265,11 @@ fn draw_load(tape: &mut Tape, config: &ProducerConfig, flavour: Flavour) -> Load
     let is_deep = config.batch_size == 1;
     let most_bytes = tape.one_of(&[64, 20, 300, 1_500]);
     Load {
-        bursts: if tape.is_small() { tape.between(4, 12) } else { tape.between(40, 90) },
+        bursts: match tape.size() {
+            Size::Small => tape.between(4, 12),
+            Size::Usual => tape.between(34, 70),
+            Size::Long => tape.between(40, 90),
+        },
         most_records: tape.one_of(&[8, 4, 12]).max(if is_deep { 12 } else { 0 }),
         hot: if is_deep { 600 } else { 0 },
         least_bytes: 12,

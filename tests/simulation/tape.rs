@@ -48,12 +48,25 @@ pub struct Tape {
     position: usize,
     /// What was chosen so far, if it is kept.
     record: Option<Vec<u64>>,
-    is_small: bool,
+    size: Size,
     kinds: usize,
+}
+
+/// How long a run is, and how much is sent in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// A tenth of the load and of the time.
+    Small,
+    /// What a seed means.
+    Usual,
+    /// What a seed meant when the tape was recorded.
+    Long,
 }
 
 /// A line of a tape's file.
 pub const SMALL: &str = "# a small world";
+/// Another one.
+pub const LONG: &str = "# a long run";
 /// Before the number of kinds of faults that could be drawn when the tape was recorded.
 pub const KINDS: &str = "# kinds of faults: ";
 /// So many there were before that was written down.
@@ -64,27 +77,26 @@ impl Tape {
     #[must_use]
     pub fn of_seed(seed: u64, keep: bool) -> Self {
         let record = keep.then(Vec::new);
-        Self { source: Source::Seed(seed), position: 0, record, is_small: false, kinds: usize::MAX }
+        Self { source: Source::Seed(seed), position: 0, record, size: Size::Usual, kinds: usize::MAX }
     }
 
     /// A tape that was recorded before; zeros follow its end.
     #[must_use]
     pub const fn recorded(choices: Vec<u64>) -> Self {
         let record = Some(Vec::new());
-        Self { source: Source::Recorded(choices), position: 0, record, is_small: false, kinds: usize::MAX }
+        Self { source: Source::Recorded(choices), position: 0, record, size: Size::Usual, kinds: usize::MAX }
     }
 
     /// The same choices in a world with a tenth of the load and of the time: for who wants many runs, not long ones.
     #[must_use]
     pub const fn small(mut self) -> Self {
-        self.is_small = true;
+        self.size = Size::Small;
         self
     }
 
-    /// Whether the world is to be small.
     #[must_use]
-    pub const fn is_small(&self) -> bool {
-        self.is_small
+    pub const fn size(&self) -> Size {
+        self.size
     }
 
     /// So many kinds of faults may be drawn, the first ones: a kind that is added at the end of the list leaves old tapes what
@@ -118,7 +130,14 @@ impl Tape {
         let kinds = text.lines().find_map(|line| line.strip_prefix(KINDS)?.parse().ok());
         let mut tape = Self::recorded(choices);
         tape.kinds = kinds.unwrap_or(FIRST_KINDS);
-        if text.lines().any(|line| line == SMALL) { tape.small() } else { tape }
+        for line in text.lines() {
+            match line {
+                SMALL => tape.size = Size::Small,
+                LONG => tape.size = Size::Long,
+                _ => {}
+            }
+        }
+        tape
     }
 }
 

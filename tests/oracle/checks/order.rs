@@ -44,9 +44,8 @@ fn has_a_place(evidence: &Evidence<'_>, entry: &Entry) -> bool {
     let conditions = evidence.conditions;
     let told = entry.told;
     let is_unfenced = match told {
-        Some(Told::Unknown { cause }) => {
-            conditions.personality == Personality::RefusesLocalBumps
-                || (conditions.epochs_run_out && cause != Told::AT_THE_DEADLINE)
+        Some(Told::Unknown { .. }) => {
+            conditions.personality == Personality::RefusesLocalBumps || conditions.epochs_run_out
         }
         _ => false,
     };
