@@ -1,6 +1,6 @@
 //! Q4 and Q8: a lane, read in the order of `send`.
 
-use crate::oracle::{Check, Personality, Told};
+use crate::oracle::{Check, Personality};
 use crate::story::{A, B, SECOND, Story};
 
 #[test]
