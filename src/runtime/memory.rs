@@ -34,6 +34,8 @@ struct Inner {
     wakers: BTreeMap<WaiterId, Option<Waker>>,
     free: BTreeMap<usize, Vec<Vec<u8>>>,
     free_bytes: usize,
+    /// Reserved for those who have no buffer for it yet: the memory itself is not there.
+    promised_bytes: usize,
     is_closed: bool,
 }
 
@@ -45,6 +47,7 @@ impl Memory {
                 wakers: BTreeMap::new(),
                 free: BTreeMap::new(),
                 free_bytes: 0,
+                promised_bytes: 0,
                 is_closed: false,
             }),
             total_bytes,
@@ -80,7 +83,7 @@ impl Memory {
             if !inner.account.try_reserve(bytes) {
                 return None;
             }
-            inner.reuse(bytes)
+            inner.buffer(bytes)
         };
         Some(segment(buffer, bytes, owner, now))
     }
@@ -112,7 +115,11 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn into_segment(self, owner: &Arc<LaneAccount>, now: Instant) -> Segment {
-        let buffer = self.memory.lock().reuse(self.bytes);
+        let buffer = {
+            let mut inner = self.memory.lock();
+            inner.promised_bytes -= self.bytes;
+            inner.buffer(self.bytes)
+        };
         let made = segment(buffer, self.bytes, owner, now);
         // The reservation is the segment's now.
         let mut this = self;
@@ -124,7 +131,8 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            self.memory.give_back(Vec::new(), self.bytes);
+            let woken = self.memory.lock().break_promise(self.bytes);
+            wake_all(woken);
         }
     }
 }
@@ -137,26 +145,49 @@ fn segment(buffer: Option<Vec<u8>>, bytes: usize, owner: &Arc<LaneAccount>, now:
 }
 
 impl Inner {
-    fn reuse(&mut self, bytes: usize) -> Option<Vec<u8>> {
-        let buffer = self.free.get_mut(&bytes)?.pop()?;
-        self.free_bytes -= bytes;
-        Some(buffer)
+    /// A used buffer for bytes that were reserved, if there is one of that size; else free ones of other sizes make way for it.
+    fn buffer(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        if let Some(buffer) = self.free.get_mut(&bytes).and_then(Vec::pop) {
+            self.free_bytes -= bytes;
+            return Some(buffer);
+        }
+        while self.free_bytes > self.room_for_free() {
+            let mut largest = self.free.last_entry()?;
+            match largest.get_mut().pop() {
+                Some(buffer) => self.free_bytes -= buffer.capacity(),
+                None => drop(largest.remove()),
+            }
+        }
+        None
+    }
+
+    /// What of the total is neither in a segment nor about to be.
+    const fn room_for_free(&self) -> usize {
+        self.account.available_bytes() + self.promised_bytes
     }
 
     /// Those who can be served now, to be woken outside the lock.
     fn serve(&mut self) -> Vec<Waker> {
         let mut woken = Vec::new();
+        let before = self.account.available_bytes();
         while let Some(waiter) = self.account.serve_next() {
             if let Some(Some(waker)) = self.wakers.remove(&waiter) {
                 woken.push(waker);
             }
         }
+        self.promised_bytes += before - self.account.available_bytes();
         woken
     }
 
     fn give_back(&mut self, bytes: usize) -> Vec<Waker> {
         self.account.release(bytes);
         self.serve()
+    }
+
+    /// Who was to have these bytes does not come for them.
+    fn break_promise(&mut self, bytes: usize) -> Vec<Waker> {
+        self.promised_bytes -= bytes;
+        self.give_back(bytes)
     }
 }
 
@@ -165,10 +196,9 @@ impl MemoryOwner for Memory {
         let woken = {
             let mut inner = self.lock();
             let woken = inner.give_back(reserved_bytes);
-            let held = inner.account.total_bytes() - inner.account.available_bytes();
             let size = buffer.capacity();
             let kept = inner.free.get(&size).map_or(0, Vec::len);
-            if size > 0 && kept < MAX_FREE_PER_SIZE && held + inner.free_bytes + size <= self.total_bytes {
+            if size > 0 && kept < MAX_FREE_PER_SIZE && inner.free_bytes + size <= inner.room_for_free() {
                 buffer.clear();
                 inner.free_bytes += size;
                 inner.free.entry(size).or_default().push(buffer);
@@ -205,6 +235,7 @@ impl Future for WaitForRoom {
             }
             None => {
                 if inner.account.try_reserve(bytes) {
+                    inner.promised_bytes += bytes;
                     true
                 } else {
                     let waiter = inner.account.wait(bytes);
@@ -249,11 +280,87 @@ impl Drop for WaitForRoom {
                 inner.serve()
             } else {
                 // Served, but nobody came for it.
-                inner.give_back(self.bytes)
+                inner.break_promise(self.bytes)
             };
             (own, woken)
         };
         drop(own);
         wake_all(woken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn lane(memory: &Arc<Memory>) -> Arc<LaneAccount> {
+        LaneAccount::new(Arc::clone(memory))
+    }
+
+    fn taken(memory: &Memory, bytes: usize, lane: &Arc<LaneAccount>) -> Segment {
+        memory.try_segment(bytes, lane, Instant::ZERO).expect("there is room")
+    }
+
+    fn free_and_promised(memory: &Memory) -> (usize, usize) {
+        let inner = memory.lock();
+        (inner.free_bytes, inner.promised_bytes)
+    }
+
+    // A full buffer is when throughput is highest: each returned buffer is wanted at once. Fails if what was promised to a waiter
+    // counts as memory that is there, so that the buffer is thrown away and a new one made for the waiter.
+    #[test]
+    fn a_waiter_gets_the_buffer_that_made_room_for_it() {
+        let memory = Memory::new(1000);
+        let lane = lane(&memory);
+        let only = taken(&memory, 1000, &lane);
+        let mut waiting = pin!(memory.room_when_free(1000));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+
+        drop(only);
+
+        assert_eq!(free_and_promised(&memory), (1000, 1000));
+        let Poll::Ready(Some(room)) = waiting.as_mut().poll(&mut cx) else { panic!("there is room") };
+        let _segment = room.into_segment(&lane, Instant::ZERO);
+        assert_eq!(free_and_promised(&memory), (0, 0));
+    }
+
+    // The promise is `buffer.memory`, free buffers included. Fails if buffers of one size stay when all of it is held in another.
+    #[test]
+    fn free_buffers_of_another_size_make_way() {
+        let memory = Memory::new(1000);
+        let lane = lane(&memory);
+        drop((taken(&memory, 500, &lane), taken(&memory, 500, &lane)));
+        assert_eq!(free_and_promised(&memory).0, 1000);
+
+        let _first = taken(&memory, 300, &lane);
+        assert_eq!(free_and_promised(&memory).0, 500);
+        let _others = (taken(&memory, 300, &lane), taken(&memory, 300, &lane));
+        assert_eq!(free_and_promised(&memory).0, 0);
+    }
+
+    // Fails if what was promised and not fetched stays promised: later free buffers would exceed the total.
+    #[test]
+    fn a_promise_that_nobody_fetches_ends() {
+        let memory = Memory::new(1000);
+        let lane = lane(&memory);
+        let only = taken(&memory, 1000, &lane);
+        let mut cx = Context::from_waker(Waker::noop());
+        {
+            let mut served = pin!(memory.room_when_free(1000));
+            assert!(served.as_mut().poll(&mut cx).is_pending());
+            drop(only);
+            assert_eq!(free_and_promised(&memory).1, 1000);
+        }
+        assert_eq!((free_and_promised(&memory).1, memory.available_bytes()), (0, 1000));
+
+        let mut at_once = pin!(memory.room_when_free(400));
+        let Poll::Ready(Some(room)) = at_once.as_mut().poll(&mut cx) else { panic!("there is room") };
+        assert_eq!(free_and_promised(&memory).1, 400);
+        drop(room);
+        assert_eq!((free_and_promised(&memory).1, memory.available_bytes()), (0, 1000));
     }
 }
