@@ -21,21 +21,16 @@
 
 mod support;
 
-use std::collections::VecDeque;
-use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use facteur::{Delivery, Producer, ProducerConfig, Record, TopicHandle, TrySendError};
+use facteur::{Producer, ProducerConfig, TopicHandle};
 use support::cost::{CpuTime, forget_peak_memory, peak_memory_bytes};
 use support::sink::{self, SinkOptions};
 use support::sink_process::SinkProcess;
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
+use support::ways::{self, Outcome};
 
 const PARTITIONS: i32 = 6;
-/// Deliveries that the awaiting producer holds before it awaits the oldest.
-const AWAITED_WINDOW: usize = 20_000;
 
 /// A way of sending.
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +41,11 @@ struct Scenario {
 }
 
 const SCENARIOS: [Scenario; 5] = [
-    Scenario { name: "try_send, 100 B", value_bytes: 100, send: by_try_send },
-    Scenario { name: "send_blocking, 100 B", value_bytes: 100, send: by_send_blocking },
-    Scenario { name: "send().await, 100 B", value_bytes: 100, send: by_async_send },
-    Scenario { name: "send().await + delivery.await, 100 B", value_bytes: 100, send: by_awaiting },
-    Scenario { name: "try_send, 1 KiB", value_bytes: 1024, send: by_try_send },
+    Scenario { name: "try_send, 100 B", value_bytes: 100, send: ways::by_try_send },
+    Scenario { name: "send_blocking, 100 B", value_bytes: 100, send: ways::by_send_blocking },
+    Scenario { name: "send().await, 100 B", value_bytes: 100, send: ways::by_async_send },
+    Scenario { name: "send().await + delivery.await, 100 B", value_bytes: 100, send: ways::by_awaiting },
+    Scenario { name: "try_send, 1 KiB", value_bytes: 1024, send: ways::by_try_send },
 ];
 
 #[derive(Debug)]
@@ -200,49 +195,4 @@ fn measure(scenario: Scenario, options: &Options) -> Outcome<f64> {
         totals.batches as f64 / totals.requests as f64,
     );
     Ok(median.ns)
-}
-
-fn by_try_send(topic: &TopicHandle, value: &[u8], records: u64) -> Outcome<()> {
-    for _ in 0..records {
-        match topic.try_send(Record::of(value)) {
-            Ok(_told_by_flush) => {}
-            Err(TrySendError::Full) => drop(topic.send_blocking(Record::of(value))?),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-fn by_send_blocking(topic: &TopicHandle, value: &[u8], records: u64) -> Outcome<()> {
-    for _ in 0..records {
-        drop(topic.send_blocking(Record::of(value))?);
-    }
-    Ok(())
-}
-
-fn by_async_send(topic: &TopicHandle, value: &[u8], records: u64) -> Outcome<()> {
-    tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-        for _ in 0..records {
-            drop(topic.send(Record::of(value)).await?);
-        }
-        Ok(())
-    })
-}
-
-fn by_awaiting(topic: &TopicHandle, value: &[u8], records: u64) -> Outcome<()> {
-    tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-        let mut pending: VecDeque<Delivery> = VecDeque::with_capacity(AWAITED_WINDOW);
-        for _ in 0..records {
-            if pending.len() == AWAITED_WINDOW
-                && let Some(oldest) = pending.pop_front()
-            {
-                oldest.await?;
-            }
-            pending.push_back(topic.send(Record::of(value)).await?);
-        }
-        for delivery in pending {
-            delivery.await?;
-        }
-        Ok(())
-    })
 }
