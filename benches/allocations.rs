@@ -9,8 +9,15 @@
 //! headers and frames are the batch's. What is left is per batch or per request, and a batch has a thousand records. The
 //! counts are those of the whole process, the I/O thread included; the sink is another process. Neighbours: `end_to_end`
 //! measures the same ways of sending in time.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that counts and prints")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a program that counts and prints, with the sink of the other benches"
+)]
 
+#[allow(dead_code, reason = "it measures no time")]
 mod support;
 
 use std::alloc::System;

@@ -1,7 +1,7 @@
 //! Q14 and Q17: once the faults are over everything is delivered, and doubt needs a reason.
 
 use crate::oracle::{Check, Personality};
-use crate::story::{A, MS, SECOND, Story, TIMEOUTS};
+use crate::story::{A, B, MS, SECOND, Story, TIMEOUTS};
 
 const L: u64 = TIMEOUTS.liveness_bound_ns();
 
@@ -107,6 +107,29 @@ fn q14_what_the_users_own_limits_ended_owes_no_progress_but_an_outcome_in_time()
             } else {
                 story.breaks(&[Check::Q14]);
             }
+        }
+    }
+}
+
+// Seed 2095451, D-13: the gap before it is never filled. Fails if any refusal excuses a doubt: one in another lane, or one that
+// was told before the record was sent, leaves no gap.
+#[test]
+fn q14_a_doubt_behind_a_batch_that_was_rejected_meanwhile_stays_one() {
+    for (lane, is_on_its_way, is_fine) in [(A, true, true), (B, true, false), (A, false, false)] {
+        let mut story = Story::new();
+        let before = story.sent(lane);
+        let early = is_on_its_way.then(|| story.sent(A));
+        story.passes(MS);
+        story.rejected(before);
+        story.passes(MS);
+        let id = early.unwrap_or_else(|| story.sent(A));
+        story.heals();
+        story.passes(5 * SECOND);
+        story.unknown(id);
+        if is_fine {
+            story.is_fine();
+        } else {
+            story.breaks(&[Check::Q14]);
         }
     }
 }

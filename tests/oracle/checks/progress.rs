@@ -54,6 +54,7 @@ impl Peace<'_> {
                     && (!self.conditions.is_apache()
                         || self.is_of_the_past(entry)
                         || self.learnt_of_recreation(entry)
+                        || self.is_behind_a_gap(entry)
                         || self.history.exemptions.was_given_up_as_set(id)
                         || self.history.exemptions.is_first_since_cut(self.history, entry))
             }
@@ -67,6 +68,20 @@ impl Peace<'_> {
         !entry.is_canary
             && entry.accepted_ns <= self.healed_ns
             && self.history.exemptions.was_recreated(entry.lane, entry.told_ns)
+    }
+
+    /// What stands before it in the lane was rejected while it was on its way, before the faults ended. Its sequence then has a
+    /// gap before it for ever: if it came in doubt as well, it can only be sent again as it is, every broker answers 45, and
+    /// that ends in U (D-13).
+    fn is_behind_a_gap(&self, entry: &Entry) -> bool {
+        let was_on_its_way = |told_ns: u64| entry.accepted_ns <= told_ns && told_ns <= self.healed_ns;
+        let leaves_a_gap = |before: &Entry| {
+            before.lane == entry.lane
+                && before.accepted_ns <= entry.accepted_ns
+                && matches!(before.told, Some(Told::Rejected { .. }))
+                && was_on_its_way(before.told_ns)
+        };
+        !entry.is_canary && self.history.records().any(|(_, before)| leaves_a_gap(before))
     }
 
     /// A refusal or a doubt that was on its way when the faults ended; or of a topic's former life.
