@@ -37,8 +37,8 @@ pub struct SinkOptions {
     pub rtt: Duration,
 }
 
-/// Where the next batch of a producer belongs, by producer id and partition.
-type NextSequences = BTreeMap<(i64, i32), i32>;
+/// Where the next batch of a producer belongs, by producer id, topic and partition.
+type NextSequences = BTreeMap<(i64, Vec<u8>, i32), i32>;
 
 #[derive(Debug)]
 struct Sink {
@@ -301,7 +301,8 @@ impl Sink {
         let topics = request.length()?.unwrap_or(0);
         answer.length(topics);
         for _ in 0..topics {
-            answer.text(request.text()?);
+            let topic = request.text()?;
+            answer.text(topic);
             let partitions = request.length()?.unwrap_or(0);
             answer.length(partitions);
             for _ in 0..partitions {
@@ -309,7 +310,7 @@ impl Sink {
                 let size = request.bytes_length()?;
                 let batch = request.skip(size)?;
                 request.tags()?;
-                let base = self.count(partition, batch)?;
+                let base = self.count((topic, partition), batch)?;
                 answer.i32(partition);
                 answer.i16(0);
                 answer.bytes.extend_from_slice(&base.to_be_bytes());
@@ -333,7 +334,7 @@ impl Sink {
     }
 
     /// Counts a batch: its base offset.
-    fn count(&self, partition: i32, batch: &[u8]) -> io::Result<u64> {
+    fn count(&self, (topic, partition): (&[u8], i32), batch: &[u8]) -> io::Result<u64> {
         let header = batch.first_chunk::<HEADER_BYTES>().ok_or_else(|| bad("a batch without a header"))?;
         let mut fields = Fields { rest: &header[57..], is_flexible: false };
         let records = u64::try_from(fields.i32()?).map_err(|_| bad("a negative count of records"))?;
@@ -341,13 +342,18 @@ impl Sink {
         self.bytes.fetch_add(batch.len() as u64, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
         if self.options.verify {
-            self.verify(partition, batch, header)?;
+            self.verify((topic, partition), batch, header)?;
         }
         let offset = usize::try_from(partition).ok().and_then(|index| self.offsets.get(index));
         Ok(offset.ok_or_else(|| bad("an unknown partition"))?.fetch_add(records, Ordering::Relaxed))
     }
 
-    fn verify(&self, partition: i32, batch: &[u8], header: &[u8; HEADER_BYTES]) -> io::Result<()> {
+    fn verify(
+        &self,
+        (topic, partition): (&[u8], i32),
+        batch: &[u8],
+        header: &[u8; HEADER_BYTES],
+    ) -> io::Result<()> {
         let mut fields = Fields { rest: &header[17..], is_flexible: false };
         let crc = fields.i32()?.cast_unsigned();
         if crc32c::crc32c(&batch[21..]) != crc {
@@ -359,7 +365,7 @@ impl Sink {
         let (sequence, records) = (fields.i32()?, fields.i32()?);
         if producer_id >= 0 {
             let mut sequences = self.sequences.lock().unwrap_or_else(PoisonError::into_inner);
-            let next = sequences.entry((producer_id, partition)).or_insert(0);
+            let next = sequences.entry((producer_id, topic.to_vec(), partition)).or_insert(0);
             if *next != sequence {
                 self.violation("a sequence out of order", partition);
             }
