@@ -1,4 +1,5 @@
-// franz-go: Produce with a promise; it blocks when the buffer is full. The conversation is that of ../src/lib.rs.
+// franz-go: Produce with a promise; it blocks when the buffer is full. Tasks are goroutines with ProduceSync. The
+// conversation is that of ../src/lib.rs, the records are those of ../src/workload.rs.
 package main
 
 import (
@@ -20,6 +21,7 @@ type options struct {
 	arguments map[string]string
 	values    [][]byte
 	keys      [][]byte
+	topics    []string
 }
 
 func (o *options) text(name string) string {
@@ -57,15 +59,41 @@ func read() *options {
 	for key := 0; key < o.number("keys"); key++ {
 		o.keys = append(o.keys, fmt.Appendf(nil, "customer-%d", key))
 	}
+	if count := o.number("topics"); count == 1 {
+		o.topics = []string{o.text("topic")}
+	} else {
+		for topic := 0; topic < count; topic++ {
+			o.topics = append(o.topics, fmt.Sprintf("%s-%d", o.text("topic"), topic))
+		}
+	}
 	return o
 }
 
-// record is the same sequence in every client.
-func (o *options) record(at int) *kgo.Record {
-	record := &kgo.Record{Value: o.values[at%len(o.values)]}
-	if len(o.keys) > 0 {
-		record.Key = o.keys[at%len(o.keys)]
+// work is the sequence of one goroutine: the same in every client.
+type work struct {
+	o                 *options
+	value, key, topic int
+}
+
+func (o *options) work(sender int) *work {
+	from := sender * 7919
+	return &work{o, from % len(o.values), from % max(len(o.keys), 1), from % len(o.topics)}
+}
+
+func turn(at *int, count int) int {
+	now := *at
+	if *at++; *at == count {
+		*at = 0
 	}
+	return now
+}
+
+func (w *work) next() *kgo.Record {
+	record := &kgo.Record{Value: w.o.values[turn(&w.value, len(w.o.values))]}
+	if len(w.o.keys) > 0 {
+		record.Key = w.o.keys[turn(&w.key, len(w.o.keys))]
+	}
+	record.Topic = w.o.topics[turn(&w.topic, len(w.o.topics))]
 	return record
 }
 
@@ -100,7 +128,6 @@ func main() {
 	o := read()
 	settings := []kgo.Opt{
 		kgo.SeedBrokers(o.text("bootstrap")),
-		kgo.DefaultProduceTopic(o.text("topic")),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(time.Duration(o.number("linger_ms")) * time.Millisecond),
 		kgo.ProducerBatchCompression(codec(o.text("codec"))),
@@ -136,19 +163,29 @@ func main() {
 }
 
 func sendAll(client *kgo.Client, o *options, records int) {
-	threads := o.number("threads")
+	senders, isTasks := o.number("threads"), false
+	if tasks := o.number("tasks"); tasks > 0 {
+		senders, isTasks = tasks, true
+	}
 	var running sync.WaitGroup
-	for thread := 0; thread < threads; thread++ {
-		share := records / threads
-		if thread < records%threads {
+	for sender := 0; sender < senders; sender++ {
+		share := records / senders
+		if sender < records%senders {
 			share++
 		}
 		running.Add(1)
 		go func() {
 			defer running.Done()
+			work := o.work(sender)
+			if isTasks {
+				for ; share > 0; share-- {
+					count(client.ProduceSync(context.Background(), work.next()).FirstErr())
+				}
+				return
+			}
 			promise := func(_ *kgo.Record, err error) { count(err) }
-			for at := thread * 7919; at < thread*7919+share; at++ {
-				client.Produce(context.Background(), o.record(at), promise)
+			for ; share > 0; share-- {
+				client.Produce(context.Background(), work.next(), promise)
 			}
 		}()
 	}
@@ -159,6 +196,7 @@ func sendAll(client *kgo.Client, o *options, records int) {
 func atARate(client *kgo.Client, o *options, perSecond, seconds int, path string) {
 	records := perSecond * seconds
 	latencies := make([]byte, 4*records)
+	work := o.work(0)
 	begun := time.Now()
 	perRecord := time.Second / time.Duration(perSecond)
 	for at := 0; at < records; at++ {
@@ -166,7 +204,7 @@ func atARate(client *kgo.Client, o *options, perSecond, seconds int, path string
 		for time.Now().Before(due) {
 			time.Sleep(500 * time.Microsecond)
 		}
-		client.Produce(context.Background(), o.record(at), func(_ *kgo.Record, err error) {
+		client.Produce(context.Background(), work.next(), func(_ *kgo.Record, err error) {
 			binary.LittleEndian.PutUint32(latencies[4*at:], uint32(time.Since(due).Microseconds()))
 			count(err)
 		})

@@ -1,4 +1,5 @@
-// Java's client: send with a callback. The conversation is that of ../src/lib.rs.
+// Java's client: send with a callback. Tasks are threads that wait for the future. The conversation is that of
+// ../src/lib.rs, the records are those of ../src/workload.rs.
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.nio.ByteBuffer;
@@ -25,7 +26,7 @@ public final class ArenaClient {
     private final LongAdder acknowledged = new LongAdder();
     private final LongAdder failed = new LongAdder();
     private KafkaProducer<byte[], byte[]> producer;
-    private String topic;
+    private final List<String> topics = new ArrayList<>();
 
     private String text(String name) {
         String value = arguments.get(name);
@@ -56,7 +57,10 @@ public final class ArenaClient {
         for (int key = 0; key < number("keys"); key++) {
             keys.add(("customer-" + key).getBytes(StandardCharsets.US_ASCII));
         }
-        topic = text("topic");
+        int count = number("topics");
+        for (int topic = 0; topic < count; topic++) {
+            topics.add(count == 1 ? text("topic") : text("topic") + "-" + topic);
+        }
         Properties properties = new Properties();
         properties.put("bootstrap.servers", text("bootstrap"));
         properties.put("acks", "all");
@@ -87,9 +91,31 @@ public final class ArenaClient {
         System.out.flush();
     }
 
-    private ProducerRecord<byte[], byte[]> record(long at) {
-        byte[] key = keys.isEmpty() ? null : keys.get((int) (at % keys.size()));
-        return new ProducerRecord<>(topic, key, values.get((int) (at % values.size())));
+    /** The sequence of one thread: the same in every client. */
+    private final class Work {
+        private int value;
+        private int key;
+        private int topic;
+
+        Work(int sender) {
+            int from = sender * 7919;
+            value = from % values.size();
+            key = from % Math.max(keys.size(), 1);
+            topic = from % topics.size();
+        }
+
+        ProducerRecord<byte[], byte[]> next() {
+            byte[] nextKey = null;
+            if (!keys.isEmpty()) {
+                nextKey = keys.get(key);
+                key = key + 1 == keys.size() ? 0 : key + 1;
+            }
+            byte[] nextValue = values.get(value);
+            value = value + 1 == values.size() ? 0 : value + 1;
+            String nextTopic = topics.get(topic);
+            topic = topic + 1 == topics.size() ? 0 : topic + 1;
+            return new ProducerRecord<>(nextTopic, nextKey, nextValue);
+        }
     }
 
     private void count(Exception error) {
@@ -101,15 +127,20 @@ public final class ArenaClient {
     }
 
     private void sendAll(long records) throws InterruptedException {
-        int threads = number("threads");
+        boolean isTasks = number("tasks") > 0;
+        int threads = isTasks ? number("tasks") : number("threads");
         List<Thread> running = new ArrayList<>();
         Callback callback = (metadata, error) -> count(error);
         for (int thread = 0; thread < threads; thread++) {
-            long from = thread * 7919L;
+            Work work = new Work(thread);
             long share = records / threads + (thread < records % threads ? 1 : 0);
             Thread sending = new Thread(() -> {
-                for (long at = from; at < from + share; at++) {
-                    producer.send(record(at), callback);
+                for (long left = share; left > 0; left--) {
+                    if (isTasks) {
+                        sendAndWait(work.next());
+                    } else {
+                        producer.send(work.next(), callback);
+                    }
                 }
             });
             sending.start();
@@ -121,9 +152,19 @@ public final class ArenaClient {
         producer.flush();
     }
 
+    private void sendAndWait(ProducerRecord<byte[], byte[]> record) {
+        try {
+            producer.send(record).get();
+            acknowledged.increment();
+        } catch (Exception error) {
+            failed.increment();
+        }
+    }
+
     private void atARate(int perSecond, int seconds, String file) throws Exception {
         int records = perSecond * seconds;
         int[] latencies = new int[records];
+        Work work = new Work(0);
         long begun = System.nanoTime();
         long perRecord = 1_000_000_000L / perSecond;
         for (int at = 0; at < records; at++) {
@@ -132,7 +173,7 @@ public final class ArenaClient {
                 Thread.sleep(0, 500_000);
             }
             int place = at;
-            producer.send(record(at), (metadata, error) -> {
+            producer.send(work.next(), (metadata, error) -> {
                 latencies[place] = (int) ((System.nanoTime() - due) / 1000);
                 count(error);
             });

@@ -1,21 +1,25 @@
 //! A running client and its sink.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use facteur_peers::Outcome;
 
 use crate::arguments::Arguments;
-use crate::builds::Built;
+use crate::builds::{BASELINE, Built};
 use crate::proc::{CpuTime, forget_peak_memory, peak_memory_bytes};
+
+/// Longer than any client waits for an acknowledgement, and than a slow round lasts. Who says nothing for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A process that is talked to by lines, and ends with this handle.
 #[derive(Debug)]
 struct Talker {
     child: Child,
     stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
+    lines: Receiver<String>,
 }
 
 impl Talker {
@@ -24,7 +28,12 @@ impl Talker {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("the process has no pipes".into());
         };
-        Ok(Self { child, stdin, stdout: BufReader::new(stdout) })
+        // A thread reads, because a pipe has no time limit; it ends with the process.
+        let (heard, lines) = sync_channel(1);
+        std::thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| heard.send(line))
+        });
+        Ok(Self { child, stdin, lines })
     }
 
     fn say(&mut self, line: &str) -> Outcome<()> {
@@ -33,11 +42,13 @@ impl Talker {
     }
 
     fn hear(&mut self) -> Outcome<String> {
-        let mut line = String::new();
-        if self.stdout.read_line(&mut line)? == 0 {
-            return Err(format!("it ended: {}", self.child.wait()?).into());
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Ok(line.trim_end().to_owned()),
+            Err(RecvTimeoutError::Disconnected) => Err(format!("it ended: {}", self.child.wait()?).into()),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(format!("it said nothing for {} s", PATIENCE.as_secs()).into())
+            }
         }
-        Ok(line.trim_end().to_owned())
     }
 }
 
@@ -55,8 +66,19 @@ pub struct Client {
     pub name: &'static str,
     /// Name and version, as it says.
     pub version: String,
+    /// Everything that it was told to be acknowledged, in all rounds.
+    pub acknowledged: u64,
+    is_baseline: bool,
     process: Talker,
     sink: Option<Talker>,
+    totals: Totals,
+}
+
+/// What the sink has counted since its start.
+#[derive(Debug, Clone, Copy, Default)]
+struct Totals {
+    records: u64,
+    bytes: u64,
 }
 
 /// What a round has shown.
@@ -66,6 +88,8 @@ pub struct Round {
     pub elapsed: Duration,
     pub used: CpuTime,
     pub peak_bytes: u64,
+    /// What the sink got of batches; none from a real Kafka.
+    pub sunk_bytes: Option<u64>,
 }
 
 impl Client {
@@ -91,19 +115,28 @@ impl Client {
         };
         let (program, fixed) = built.command.split_first().ok_or("no command")?;
         let mut command = Command::new(program);
-        command.args(fixed).args(arguments.for_client(&bootstrap, values));
+        command.args(fixed).args(arguments.for_client(built.name, &bootstrap, values));
         let mut process = Talker::start(&mut command)?;
         let line = process.hear()?;
         let version = line.strip_prefix("READY ").ok_or_else(|| format!("it said {line:?}"))?.to_owned();
-        Ok(Self { name: built.name, version, process, sink })
+        let is_baseline = built.name == BASELINE;
+        Ok(Self {
+            name: built.name,
+            version,
+            acknowledged: 0,
+            is_baseline,
+            process,
+            sink,
+            totals: Totals::default(),
+        })
     }
 
-    /// As fast as it can.
+    /// As fast as it can: so many records until all are acknowledged, and that so many times.
     ///
     /// # Errors
     /// Not every record was acknowledged, or the sink found fault.
-    pub fn send(&mut self, records: u64) -> Outcome<Round> {
-        self.round(&format!("SEND {records}"), records)
+    pub fn send(&mut self, records: u64, times: u64) -> Outcome<Round> {
+        self.round(&format!("SEND {records}"), records, times)
     }
 
     /// At a fixed rate; the latencies in microseconds, smallest first.
@@ -111,7 +144,7 @@ impl Client {
     /// # Errors
     /// As [`Self::send`].
     pub fn send_at(&mut self, rate: u64, seconds: u64, file: &str) -> Outcome<(Round, Vec<u32>)> {
-        let round = self.round(&format!("RATE {rate} {seconds} {file}"), rate * seconds)?;
+        let round = self.round(&format!("RATE {rate} {seconds} {file}"), rate * seconds, 1)?;
         let bytes = std::fs::read(file)?;
         let mut latencies: Vec<u32> =
             bytes.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
@@ -119,27 +152,45 @@ impl Client {
         Ok((round, latencies))
     }
 
-    fn round(&mut self, order: &str, records: u64) -> Outcome<Round> {
+    fn round(&mut self, order: &str, records: u64, times: u64) -> Outcome<Round> {
         let process = self.process.child.id();
         forget_peak_memory(process)?;
         let (begun, before) = (Instant::now(), CpuTime::of(process)?);
-        self.process.say(order)?;
-        let line = self.process.hear()?;
-        let (elapsed, used) = (begun.elapsed(), CpuTime::of(process)?.since(before));
-        if line != format!("DONE {records} 0") {
-            return Err(
-                format!("{records} records were sent, and it said {line:?} (acknowledged, failed)").into()
-            );
+        for _ in 0..times {
+            self.process.say(order)?;
+            let line = self.process.hear()?;
+            if line != format!("DONE {records} 0") {
+                return Err(format!(
+                    "{records} records were sent, and it said {line:?} (acknowledged, failed)"
+                )
+                .into());
+            }
+            self.acknowledged += records;
         }
-        self.check_sink()?;
-        Ok(Round { records, elapsed, used, peak_bytes: peak_memory_bytes(process)? })
+        let (elapsed, used) = (begun.elapsed(), CpuTime::of(process)?.since(before));
+        let records = records * times;
+        let sunk_bytes = self.check_sink(records)?;
+        Ok(Round { records, elapsed, used, peak_bytes: peak_memory_bytes(process)?, sunk_bytes })
     }
 
-    fn check_sink(&mut self) -> Outcome<()> {
-        let Some(sink) = &mut self.sink else { return Ok(()) };
+    /// The bytes that the sink got in a round, and that it got all records.
+    fn check_sink(&mut self, records: u64) -> Outcome<Option<u64>> {
+        let Some(sink) = &mut self.sink else { return Ok(None) };
         sink.say("totals")?;
         let line = sink.hear()?;
-        let violations = line.rsplit(' ').next().unwrap_or("none");
-        if violations == "0" { Ok(()) } else { Err(format!("the sink found {violations} faults").into()) }
+        let counts = line.split(' ').map(str::parse::<u64>).collect::<Result<Vec<_>, _>>()?;
+        let [now_records, now_bytes, _, _, violations] = counts[..] else {
+            return Err(format!("the sink said {line:?}").into());
+        };
+        if violations > 0 {
+            return Err(format!("the sink found {violations} faults").into());
+        }
+        let got = now_records - self.totals.records;
+        if got < records && !self.is_baseline {
+            return Err(format!("{records} records were acknowledged, and the sink got {got}").into());
+        }
+        let bytes = now_bytes - self.totals.bytes;
+        self.totals = Totals { records: now_records, bytes: now_bytes };
+        Ok(Some(bytes))
     }
 }

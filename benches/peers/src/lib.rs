@@ -13,7 +13,9 @@
 //! arena   (end of stdin)                         the client closes and ends
 //! ```
 //!
-//! Neighbours: `main.rs` is the arena; `bin/` and `go/`, `java/` are the clients.
+//! Neighbours: `main.rs` is the arena; `bin/` and `go/`, `java/` are the clients, [`workload`] is what they send.
+
+pub mod workload;
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
@@ -21,88 +23,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
+
+pub use crate::workload::{Next, Options, Work};
+
 /// Whatever goes wrong ends the client; the arena tells it with the client's name.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// What a client is told at its start, as `name=value` arguments.
-#[derive(Debug, Clone)]
-pub struct Options {
-    pub bootstrap: String,
-    pub topic: String,
-    /// Distinct keys; 0 for records without a key.
-    pub keys: usize,
-    pub threads: usize,
-    pub linger_ms: u64,
-    pub batch_bytes: usize,
-    pub buffer_bytes: usize,
-    pub codec: String,
-    /// Each client's own best batch size, instead of the same for all.
-    pub is_own_best: bool,
-    /// The values, one after the other.
-    pub values: Arc<Vec<Vec<u8>>>,
-}
-
-impl Options {
-    /// Reads the process's arguments.
-    ///
-    /// # Errors
-    ///
-    /// An argument that is missing or is no number, by its name.
-    pub fn from_arguments() -> Outcome<Self> {
-        let arguments: Vec<String> = std::env::args().skip(1).collect();
-        let text = |name: &str| -> Outcome<String> {
-            let found = arguments.iter().find_map(|it| it.strip_prefix(name)?.strip_prefix('='));
-            found.map(str::to_owned).ok_or_else(|| format!("the argument {name}= is missing").into())
-        };
-        let number = |name: &str| -> Outcome<usize> {
-            text(name)?.parse().map_err(|error| format!("{name}=: {error}").into())
-        };
-        let file = std::fs::read(text("values")?)?;
-        let size = number("value_bytes")?;
-        Ok(Self {
-            bootstrap: text("bootstrap")?,
-            topic: text("topic")?,
-            keys: number("keys")?,
-            threads: number("threads")?,
-            linger_ms: number("linger_ms")? as u64,
-            batch_bytes: number("batch_bytes")?,
-            buffer_bytes: number("buffer_bytes")?,
-            codec: text("codec")?,
-            is_own_best: number("own_best")? == 1,
-            values: Arc::new(file.chunks_exact(size).map(<[u8]>::to_vec).collect()),
-        })
-    }
-
-    /// Every key as the bytes that all clients send.
-    #[must_use]
-    pub fn all_keys(&self) -> Vec<Vec<u8>> {
-        (0..self.keys).map(|number| format!("customer-{number}").into_bytes()).collect()
-    }
-}
-
-/// The records of one thread: the same sequence in every client.
-#[derive(Debug, Clone)]
-pub struct Work {
-    values: Arc<Vec<Vec<u8>>>,
-    keys: Arc<Vec<Vec<u8>>>,
-    at: usize,
-}
-
-impl Work {
-    #[must_use]
-    pub fn new(options: &Options, thread: usize) -> Self {
-        Self { values: Arc::clone(&options.values), keys: Arc::new(options.all_keys()), at: thread * 7_919 }
-    }
-
-    /// The next record's key and value.
-    #[inline]
-    pub fn next(&mut self) -> (Option<&[u8]>, &[u8]) {
-        let at = self.at;
-        self.at += 1;
-        let key = if self.keys.is_empty() { None } else { Some(&*self.keys[at % self.keys.len()]) };
-        (key, &self.values[at % self.values.len()])
-    }
-}
+/// Worker threads of every runtime that runs tasks, the clients' and the baseline's.
+pub const WORKERS: usize = 2;
 
 /// Outcomes, counted by whoever hears of them.
 #[derive(Debug, Default)]
@@ -181,6 +110,21 @@ pub trait Client: Send + Sync + 'static {
     /// The client does not take it.
     fn send_timed(&self, work: &mut Work, record: usize, timed: &Arc<Timed>) -> Outcome<()>;
 
+    /// One of the long-lived tasks: sends a record and awaits its outcome, so many times.
+    fn one_by_one(
+        &self,
+        work: &mut Work,
+        records: u64,
+        tally: &Arc<Tally>,
+    ) -> impl Future<Output = Outcome<()>> + Send;
+
+    /// Where the tasks run.
+    ///
+    /// # Errors
+    ///
+    /// It has no tasks.
+    fn runtime(&self) -> Outcome<&Runtime>;
+
     /// Returns when everything has its outcome.
     ///
     /// # Errors
@@ -216,6 +160,9 @@ pub fn serve<C: Client>(name: &str, options: &Options, client: C) -> Outcome<()>
         let line = line?;
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
+            ["SEND", records] if options.tasks > 0 => {
+                send_by_tasks(&client, options, records.parse()?, &tally)?;
+            }
             ["SEND", records] => send_all(&client, options, records.parse()?, &tally)?,
             ["RATE", per_second, seconds, file] => {
                 at_a_rate(&client, options, (per_second.parse()?, seconds.parse()?), &tally, file)?;
@@ -234,19 +181,46 @@ fn say(line: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// What each of several senders gets of all records.
+fn share(records: u64, senders: usize, sender: usize) -> u64 {
+    records / senders as u64 + u64::from((sender as u64) < records % senders as u64)
+}
+
 fn send_all<C: Client>(client: &Arc<C>, options: &Options, records: u64, tally: &Arc<Tally>) -> Outcome<()> {
-    let threads = options.threads as u64;
-    let running: Vec<_> = (0..threads)
+    let running: Vec<_> = (0..options.threads)
         .map(|thread| {
-            let share = records / threads + u64::from(thread < records % threads);
+            let share = share(records, options.threads, thread);
             let (client, tally, mut work) =
-                (Arc::clone(client), Arc::clone(tally), Work::new(options, thread as usize));
+                (Arc::clone(client), Arc::clone(tally), Work::new(options, thread));
             std::thread::spawn(move || client.send(&mut work, share, &tally))
         })
         .collect();
     for thread in running {
         thread.join().map_err(|_| "a sending thread panicked")??;
     }
+    client.flush(tally)
+}
+
+fn send_by_tasks<C: Client>(
+    client: &Arc<C>,
+    options: &Options,
+    records: u64,
+    tally: &Arc<Tally>,
+) -> Outcome<()> {
+    let runtime = client.runtime()?;
+    let running: Vec<_> = (0..options.tasks)
+        .map(|task| {
+            let share = share(records, options.tasks, task);
+            let (client, tally, mut work) = (Arc::clone(client), Arc::clone(tally), Work::new(options, task));
+            runtime.spawn(async move { client.one_by_one(&mut work, share, &tally).await })
+        })
+        .collect();
+    runtime.block_on(async {
+        for task in running {
+            task.await??;
+        }
+        Outcome::Ok(())
+    })?;
     client.flush(tally)
 }
 

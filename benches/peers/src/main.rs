@@ -12,12 +12,14 @@
 mod arguments;
 mod builds;
 mod client;
+mod figures;
 mod measure;
 mod payload;
+mod plot;
 mod proc;
 mod report;
 #[path = "../../support/sink.rs"]
-#[allow(dead_code, reason = "the arena does not verify")]
+#[allow(dead_code, reason = "`Answers` is for the instruction guard")]
 mod sink;
 
 use std::process::ExitCode;
@@ -26,6 +28,7 @@ use clap::Parser;
 use facteur_peers::Outcome;
 
 use crate::arguments::Arguments;
+use crate::figures::Figures;
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -46,9 +49,23 @@ fn run(arguments: &Arguments) -> Outcome<()> {
         };
         return Ok(sink::run(address, options)?);
     }
-    arguments.check()?;
-    let (built, mut absent) = builds::all(arguments)?;
-    let measured = measure::all(arguments, built, &mut absent)?;
-    report::print(arguments, &measured, &absent);
+    let variants = arguments.variants()?;
+    let (built, mut absent) = builds::all(arguments, &variants)?;
+    let measured = measure::all(&variants, &built, &mut absent)?;
+    let figures: Vec<Figures> = measured.iter().map(Figures::of).collect();
+    report::print(arguments, &figures, &absent);
+    if let Some(path) = &arguments.figures {
+        figures::write(path, &figures)?;
+    }
+    if let Some(path) = &arguments.acknowledged {
+        let lines = measured.iter().map(|it| format!("{}\t{}\t{}\n", it.name, it.topic, it.acknowledged));
+        std::fs::write(path, lines.collect::<String>())?;
+    }
+    if let Some(path) = &arguments.plot {
+        plot::draw(path, &report::title(arguments), &figures)?;
+    }
+    if measured.is_empty() {
+        return Err("nothing was measured".into());
+    }
     Ok(())
 }

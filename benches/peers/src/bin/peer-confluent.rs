@@ -3,26 +3,28 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use confluent_kafka::common::KafkaFuture;
 use confluent_kafka::common::serialization::ByteArraySerializer;
-use confluent_kafka::producer::{Callback, KafkaProducer, Producer, ProducerConfig, ProducerRecord};
-use facteur_peers::{Client, Options, Outcome, Tally, Timed, Work, serve};
+use confluent_kafka::producer::{
+    Callback, KafkaProducer, Producer, ProducerConfig, ProducerRecord, RecordMetadata, callback,
+};
+use facteur_peers::{Client, Next, Options, Outcome, Tally, Timed, WORKERS, Work, serve};
 use tokio::runtime::{Builder, Runtime};
 
 struct Confluent {
     producer: KafkaProducer<Vec<u8>, Vec<u8>>,
-    topic: String,
+    topics: Vec<String>,
     runtime: Runtime,
 }
 
 impl Confluent {
     async fn send_one(
         &self,
-        (key, value): (Option<&[u8]>, &[u8]),
-        callback: Box<dyn Callback>,
-    ) -> Outcome<()> {
-        let record = ProducerRecord::with_key(self.topic.clone(), key, Some(value));
-        drop(KafkaProducer::send(&self.producer, record, Some(callback)).await?);
-        Ok(())
+        next: Next<'_>,
+        callback: Option<Box<dyn Callback>>,
+    ) -> Outcome<KafkaFuture<RecordMetadata>> {
+        let record = ProducerRecord::with_key(self.topics[next.topic].clone(), next.key, Some(next.value));
+        Ok(KafkaProducer::send(&self.producer, record, callback).await?)
     }
 }
 
@@ -31,10 +33,8 @@ impl Client for Confluent {
         self.runtime.block_on(async {
             for _ in 0..records {
                 let tally = Arc::clone(tally);
-                let callback = Box::new(confluent_kafka::producer::callback::new(move |_, error| {
-                    tally.count(error.is_none())
-                }));
-                self.send_one(work.next(), callback).await?;
+                let callback = callback::new(move |_, error| tally.count(error.is_none()));
+                drop(self.send_one(work.next(), Some(Box::new(callback))).await?);
             }
             Ok(())
         })
@@ -42,10 +42,21 @@ impl Client for Confluent {
 
     fn send_timed(&self, work: &mut Work, record: usize, timed: &Arc<Timed>) -> Outcome<()> {
         let timed = Arc::clone(timed);
-        let callback = Box::new(confluent_kafka::producer::callback::new(move |_, error| {
-            timed.ended(record, error.is_none())
-        }));
-        self.runtime.block_on(self.send_one(work.next(), callback))
+        let callback = callback::new(move |_, error| timed.ended(record, error.is_none()));
+        drop(self.runtime.block_on(self.send_one(work.next(), Some(Box::new(callback))))?);
+        Ok(())
+    }
+
+    async fn one_by_one(&self, work: &mut Work, records: u64, tally: &Arc<Tally>) -> Outcome<()> {
+        for _ in 0..records {
+            let future = self.send_one(work.next(), None).await?;
+            tally.count(future.get().await.is_ok());
+        }
+        Ok(())
+    }
+
+    fn runtime(&self) -> Outcome<&Runtime> {
+        Ok(&self.runtime)
     }
 
     fn flush(&self, _: &Arc<Tally>) -> Outcome<()> {
@@ -68,7 +79,7 @@ fn main() -> Outcome<()> {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     // Two worker threads: the client's sender is one task beside the sending thread.
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let entered = runtime.enter();
     let producer = KafkaProducer::new(
         ProducerConfig::new(&properties)?,
@@ -76,5 +87,5 @@ fn main() -> Outcome<()> {
         ByteArraySerializer::default(),
     )?;
     drop(entered);
-    serve("confluent-kafka 1.0.0", &options, Confluent { producer, topic: options.topic.clone(), runtime })
+    serve("confluent-kafka 1.0.0", &options, Confluent { producer, topics: options.topics.clone(), runtime })
 }

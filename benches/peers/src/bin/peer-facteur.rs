@@ -1,4 +1,4 @@
-//! facteur: `try_send`, and waiting only when the buffer is full.
+//! facteur: `try_send`, and waiting only when the buffer is full; tasks by `send_and_wait`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,26 +6,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use facteur::{Producer, ProducerConfig, Record, TopicHandle, TrySendError};
 use tokio::runtime::{Builder, Runtime};
 
-use facteur_peers::{Client, Options, Outcome, Tally, Timed, Work, serve};
+use facteur_peers::{Client, Next, Options, Outcome, Tally, Timed, WORKERS, Work, serve};
 
 struct Facteur {
     producer: Producer,
-    topic: TopicHandle,
+    /// By the workload's number of a topic.
+    topics: Vec<TopicHandle>,
     counted: [AtomicU64; 2],
-    /// Waits for `send_with_callback`, which has no blocking form; it runs nothing.
+    /// Runs the tasks. Without them it only waits for `send_with_callback`, which has no blocking form.
     runtime: Runtime,
+}
+
+fn record<'a>(next: &Next<'a>) -> Record<'a> {
+    let record = Record::of(next.value);
+    if let Some(key) = next.key { record.key(key) } else { record }
 }
 
 impl Client for Facteur {
     fn send(&self, work: &mut Work, records: u64, _: &Arc<Tally>) -> Outcome<()> {
         for _ in 0..records {
-            let (key, value) = work.next();
-            let record = Record::of(value);
-            let record = if let Some(key) = key { record.key(key) } else { record };
-            match self.topic.try_send(record) {
+            let next = work.next();
+            let (topic, record) = (&self.topics[next.topic], record(&next));
+            match topic.try_send(record) {
                 // The statistics tell; a dropped delivery costs nothing.
                 Ok(_delivery) => {}
-                Err(TrySendError::Full) => drop(self.topic.send_blocking(record)?),
+                Err(TrySendError::Full) => drop(topic.send_blocking(record)?),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -33,14 +38,25 @@ impl Client for Facteur {
     }
 
     fn send_timed(&self, work: &mut Work, record: usize, timed: &Arc<Timed>) -> Outcome<()> {
-        let (key, value) = work.next();
-        let plain = Record::of(value);
-        let keyed = if let Some(key) = key { plain.key(key) } else { plain };
+        let next = work.next();
         let timed = Arc::clone(timed);
         // Counted by the statistics, as everything here.
-        let sending = self.topic.send_with_callback(keyed, move |_report| timed.watch.stop(record));
+        let sending = self.topics[next.topic]
+            .send_with_callback(self::record(&next), move |_report| timed.watch.stop(record));
         self.runtime.block_on(sending)?;
         Ok(())
+    }
+
+    async fn one_by_one(&self, work: &mut Work, records: u64, _: &Arc<Tally>) -> Outcome<()> {
+        for _ in 0..records {
+            let next = work.next();
+            self.topics[next.topic].send_and_wait(record(&next)).await?;
+        }
+        Ok(())
+    }
+
+    fn runtime(&self) -> Outcome<&Runtime> {
+        Ok(&self.runtime)
     }
 
     fn flush(&self, tally: &Arc<Tally>) -> Outcome<()> {
@@ -75,12 +91,11 @@ fn main() -> Outcome<()> {
         .property("compression.type", &options.codec)
         .build()?;
     let producer = Producer::new(config)?;
-    let topic = producer.topic_blocking(&options.topic)?;
-    let client = Facteur {
-        producer,
-        topic,
-        counted: Default::default(),
-        runtime: Builder::new_current_thread().build()?,
+    let topics = options.topics.iter().map(|name| producer.topic_blocking(name)).collect::<Result<_, _>>()?;
+    let runtime = match options.tasks {
+        0 => Builder::new_current_thread().build()?,
+        _ => Builder::new_multi_thread().worker_threads(WORKERS).build()?,
     };
+    let client = Facteur { producer, topics, counted: Default::default(), runtime };
     serve(&format!("facteur {}", version()), &options, client)
 }

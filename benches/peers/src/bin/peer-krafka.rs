@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use facteur_peers::{Client, Options, Outcome, Tally, Timed, Work, serve};
+use facteur_peers::{Client, Next, Options, Outcome, Tally, Timed, WORKERS, Work, serve};
 use krafka::producer::{Acks, DeliveryHandle, Producer};
 use krafka::{Compression, Kafka, Record};
 use tokio::runtime::{Builder, Runtime};
@@ -16,16 +16,16 @@ const WINDOW: usize = 20_000;
 
 struct Krafka {
     producer: Producer,
-    topic: String,
+    topics: Vec<String>,
     runtime: Runtime,
     /// The tasks that await timed records.
     waiting: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Krafka {
-    async fn enqueue(&self, (key, value): (Option<&[u8]>, &[u8])) -> Outcome<DeliveryHandle> {
-        let mut record = Record::new(&*self.topic, Bytes::copy_from_slice(value));
-        if let Some(key) = key {
+    async fn enqueue(&self, next: Next<'_>) -> Outcome<DeliveryHandle> {
+        let mut record = Record::new(&*self.topics[next.topic], Bytes::copy_from_slice(next.value));
+        if let Some(key) = next.key {
             record = record.key(Bytes::copy_from_slice(key));
         }
         Ok(self.producer.enqueue(record).await?)
@@ -59,6 +59,18 @@ impl Client for Krafka {
         Ok(())
     }
 
+    async fn one_by_one(&self, work: &mut Work, records: u64, tally: &Arc<Tally>) -> Outcome<()> {
+        for _ in 0..records {
+            let handle = self.enqueue(work.next()).await?;
+            tally.count(handle.await.is_ok());
+        }
+        Ok(())
+    }
+
+    fn runtime(&self) -> Outcome<&Runtime> {
+        Ok(&self.runtime)
+    }
+
     fn flush(&self, _: &Arc<Tally>) -> Outcome<()> {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         self.runtime.block_on(async {
@@ -85,7 +97,7 @@ fn compression(codec: &str) -> Outcome<Compression> {
 fn main() -> Outcome<()> {
     let options = Options::from_arguments()?;
     let batch_bytes = if options.is_own_best { 131_072 } else { options.batch_bytes };
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let producer = runtime.block_on(async {
         let kafka = Kafka::builder(&*options.bootstrap).connect().await?;
         let producer = kafka
@@ -100,6 +112,6 @@ fn main() -> Outcome<()> {
             .await?;
         Outcome::Ok(producer)
     })?;
-    let client = Krafka { producer, topic: options.topic.clone(), runtime, waiting: Mutex::default() };
+    let client = Krafka { producer, topics: options.topics.clone(), runtime, waiting: Mutex::default() };
     serve("krafka 0.28.1", &options, client)
 }

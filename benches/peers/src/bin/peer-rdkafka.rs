@@ -1,14 +1,19 @@
-//! librdkafka by rdkafka: `ThreadedProducer`, outcomes by delivery callback, and a poll when its queue is full.
+//! librdkafka by rdkafka: `ThreadedProducer`, outcomes by delivery callback, and a sleep when its queue is full; tasks by
+//! `FutureProducer`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use facteur_peers::{Client, Options, Outcome, Tally, Timed, Work, serve};
+use facteur_peers::{Client, Next, Options, Outcome, Tally, Timed, WORKERS, Work, serve};
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseRecord, FutureProducer, FutureRecord, Producer, ProducerContext, ThreadedProducer,
+};
+use rdkafka::util::Timeout;
+use tokio::runtime::{Builder, Runtime};
 
 struct Outcomes;
 
@@ -31,20 +36,29 @@ impl ProducerContext for Outcomes {
     }
 }
 
+/// Each has a thread that polls; only the one that is needed is there.
+enum Way {
+    Callbacks(ThreadedProducer<Outcomes>),
+    Tasks(FutureProducer),
+}
+
 struct Librdkafka {
-    producer: ThreadedProducer<Outcomes>,
-    topic: String,
+    way: Way,
+    topics: Vec<String>,
+    runtime: Runtime,
 }
 
 impl Librdkafka {
-    fn send_one(&self, (key, value): (Option<&[u8]>, &[u8]), ticket: Ticket) -> Outcome<()> {
-        let mut record = BaseRecord::<[u8], [u8], Box<Ticket>>::with_opaque_to(&self.topic, Box::new(ticket))
-            .payload(value);
-        if let Some(key) = key {
+    fn send_one(&self, next: Next<'_>, ticket: Ticket) -> Outcome<()> {
+        let Way::Callbacks(producer) = &self.way else { return Err("started for tasks".into()) };
+        let mut record =
+            BaseRecord::<[u8], [u8], Box<Ticket>>::with_opaque_to(&self.topics[next.topic], Box::new(ticket))
+                .payload(next.value);
+        if let Some(key) = next.key {
             record = record.key(key);
         }
         loop {
-            match self.producer.send(record) {
+            match producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
                     record = refused;
@@ -68,8 +82,30 @@ impl Client for Librdkafka {
         self.send_one(work.next(), Ticket::Timed(Arc::clone(timed), record))
     }
 
+    async fn one_by_one(&self, work: &mut Work, records: u64, tally: &Arc<Tally>) -> Outcome<()> {
+        let Way::Tasks(producer) = &self.way else { return Err("not started for tasks".into()) };
+        for _ in 0..records {
+            let next = work.next();
+            let mut record = FutureRecord::<[u8], [u8]>::to(&self.topics[next.topic]).payload(next.value);
+            if let Some(key) = next.key {
+                record = record.key(key);
+            }
+            tally.count(producer.send(record, Timeout::Never).await.is_ok());
+        }
+        Ok(())
+    }
+
+    fn runtime(&self) -> Outcome<&Runtime> {
+        Ok(&self.runtime)
+    }
+
     fn flush(&self, _: &Arc<Tally>) -> Outcome<()> {
-        Ok(self.producer.flush(Duration::from_secs(120))?)
+        let patience = Duration::from_secs(120);
+        match &self.way {
+            Way::Callbacks(producer) => producer.flush(patience)?,
+            Way::Tasks(producer) => producer.flush(patience)?,
+        }
+        Ok(())
     }
 }
 
@@ -87,7 +123,15 @@ fn main() -> Outcome<()> {
     if !options.is_own_best {
         config.set("batch.size", options.batch_bytes.to_string()).set("batch.num.messages", "1000000");
     }
-    let producer = config.create_with_context(Outcomes)?;
+    let (way, runtime) = match options.tasks {
+        0 => (Way::Callbacks(config.create_with_context(Outcomes)?), Builder::new_current_thread().build()?),
+        _ => (
+            Way::Tasks(config.create()?),
+            // `FutureProducer` sleeps by the runtime's clock when its queue is full.
+            Builder::new_multi_thread().worker_threads(WORKERS).enable_time().build()?,
+        ),
+    };
     let (_, version) = rdkafka::util::get_rdkafka_version();
-    serve(&format!("librdkafka {version}"), &options, Librdkafka { producer, topic: options.topic.clone() })
+    let client = Librdkafka { way, topics: options.topics.clone(), runtime };
+    serve(&format!("librdkafka {version}"), &options, client)
 }
