@@ -26,6 +26,15 @@ const INIT_PRODUCER_ID: i16 = 22;
 const APIS: [(i16, i16, i16, i16); 4] =
     [(PRODUCE, 3, 12, 9), (METADATA, 1, 12, 9), (API_VERSIONS, 0, 4, 3), (INIT_PRODUCER_ID, 0, 4, 2)];
 
+/// What the sink says that it speaks beside that, though no producer asks for it: lowest and highest version of Fetch and
+/// FindCoordinator. librdkafka tells a broker's age by them: without Fetch v4 it writes the message sets of before batches
+/// (and is not idempotent), without v10 no zstd, without FindCoordinator no lz4, all in silence.
+const CLAIMED_APIS: [(i16, i16, i16); 2] = [(1, 0, 11), (10, 0, 2)];
+
+/// Where a batch has the number of its format, and the only format that is taken.
+const MAGIC_AT: usize = 16;
+const MAGIC: u8 = 2;
+
 /// How the sink behaves.
 #[derive(Debug, Clone, Copy)]
 pub struct SinkOptions {
@@ -336,6 +345,9 @@ impl Sink {
     /// Counts a batch: its base offset.
     fn count(&self, (topic, partition): (&[u8], i32), batch: &[u8]) -> io::Result<u64> {
         let header = batch.first_chunk::<HEADER_BYTES>().ok_or_else(|| bad("a batch without a header"))?;
+        if header[MAGIC_AT] != MAGIC {
+            return Err(bad("records in an old format, not a batch"));
+        }
         let mut fields = Fields { rest: &header[57..], is_flexible: false };
         let records = u64::try_from(fields.i32()?).map_err(|_| bad("a negative count of records"))?;
         self.records.fetch_add(records, Ordering::Relaxed);
@@ -384,8 +396,9 @@ fn api_versions(answer: &mut Answer<'_>, version: i16, highest: i16) {
     let is_known = version <= highest;
     answer.is_flexible &= is_known;
     answer.i16(if is_known { 0 } else { 35 });
-    answer.length(APIS.len());
-    for (key, min, max, _) in APIS {
+    answer.length(APIS.len() + CLAIMED_APIS.len());
+    let spoken = APIS.map(|(key, min, max, _)| (key, min, max));
+    for (key, min, max) in spoken.into_iter().chain(CLAIMED_APIS) {
         answer.i16(key);
         answer.i16(min);
         answer.i16(max);
