@@ -47,7 +47,7 @@ fn bars(path: &Path, title: &str, figures: &[Figures]) -> Outcome<()> {
     let count = figures.len();
     let mut chart = ChartBuilder::on(&root)
         .margin(12)
-        .caption(title, ("sans-serif", 16))
+        .caption(title, ("sans-serif", 20))
         .x_label_area_size(44)
         .y_label_area_size(250)
         .build_cartesian_2d(0.0..most, (0..count - 1).into_segmented())?;
@@ -61,6 +61,9 @@ fn bars(path: &Path, title: &str, figures: &[Figures]) -> Outcome<()> {
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .max_light_lines(1)
+        .label_style(("sans-serif", 16))
+        .axis_desc_style(("sans-serif", 16))
         .x_desc("ns of CPU per record: median, and range over the rounds (less is better)")
         .x_label_formatter(&|ns| format!("{ns:.0}"))
         .y_labels(count)
@@ -76,7 +79,7 @@ fn bars(path: &Path, title: &str, figures: &[Figures]) -> Outcome<()> {
         chart.draw_series([bar])?;
         chart.draw_series([PathElement::new([at(spread.least), at(spread.most)], BLACK)])?;
         chart.draw_series([EmptyElement::at(at(spread.most))
-            + Text::new(format!("{:.0}", spread.median), (6, -6), ("sans-serif", 13))])?;
+            + Text::new(format!("{:.0}", spread.median), (6, -6), ("sans-serif", 16))])?;
     }
     Ok(root.present()?)
 }
@@ -89,12 +92,15 @@ fn latencies(path: &Path, title: &str, figures: &[Figures]) -> Outcome<()> {
     let most = figures.iter().map(|it| ms(it, share(NINES))).fold(0.1, f64::max) * 1.05;
     let mut chart = ChartBuilder::on(&root)
         .margin(12)
-        .caption(title, ("sans-serif", 16))
+        .caption(title, ("sans-serif", 20))
         .x_label_area_size(44)
         .y_label_area_size(60)
         .build_cartesian_2d(0.0..NINES, 0.0..most)?;
     chart
         .configure_mesh()
+        .max_light_lines(1)
+        .label_style(("sans-serif", 16))
+        .axis_desc_style(("sans-serif", 16))
         .x_desc("percentile of all rounds together")
         .y_desc("latency from the time at which a record ought to have been sent, ms")
         .x_labels(5)
@@ -114,6 +120,7 @@ fn latencies(path: &Path, title: &str, figures: &[Figures]) -> Outcome<()> {
     }
     chart
         .configure_series_labels()
+        .label_font(("sans-serif", 16))
         .position(SeriesLabelPosition::UpperLeft)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK)
