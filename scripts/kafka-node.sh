@@ -7,7 +7,8 @@
 #   scripts/kafka-node.sh --version V --dir DIR --role zookeeper --port P
 #
 # Everything listens on loopback, or on HOST (an address of a private network namespace). DIR holds server.properties, data and nothing else of ours; run again with the same
-# DIR, the node comes back with its data. KAFKA_HEAP (512m), KAFKA_LOG_LEVEL (info) and KAFKA_ARCHIVE may be set.
+# DIR, the node comes back with its data. KAFKA_HEAP (512m), KAFKA_LOG_LEVEL (info) and KAFKA_ARCHIVE may be set, and
+# KAFKA_FULL_SPEED for a node that is measured: both compilers, the default collector, all of its heap from the start.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -41,9 +42,11 @@ heap=${KAFKA_HEAP:-512m}
 mkdir -p "$dir"
 
 # The serial collector and the first compiler only: several small nodes share few cores here, and start in half the time.
+quick=(-XX:TieredStopAtLevel=1 -Xms64m -XX:+UseSerialGC)
+[ -z "${KAFKA_FULL_SPEED:-}" ] || quick=("-Xms$heap" -XX:+UseG1GC)
 jvm=(
-  java -XX:TieredStopAtLevel=1
-  "-Xmx$heap" -Xms64m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true
+  java "${quick[@]}"
+  "-Xmx$heap" -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true
   "-Dorg.slf4j.simpleLogger.defaultLogLevel=${KAFKA_LOG_LEVEL:-info}"
   -Dorg.slf4j.simpleLogger.showDateTime=true "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"
   -Dorg.slf4j.simpleLogger.showThreadName=false
@@ -52,7 +55,7 @@ jvm=(
 
 # Loaded classes, kept on disk by a node that ended in order under KAFKA_ARCHIVE=1: another third of the start.
 archive=$jars/node.jsa
-[ ! -f "$archive" ] || jvm+=("-XX:SharedArchiveFile=$archive")
+if [ -f "$archive" ] && [ -z "${KAFKA_FULL_SPEED:-}" ]; then jvm+=("-XX:SharedArchiveFile=$archive"); fi
 
 if [ "$role" = zookeeper ]; then
   cat >"$dir/zoo.cfg" <<END

@@ -3,7 +3,8 @@
 #
 #   scripts/kafka-tool.sh VERSION TOOL ARGUMENTS…
 #
-# TOOL: console-consumer console-producer dump-log topics configs consumer-groups; from 4.0 on also transactions delete-records cluster.
+# TOOL: console-consumer console-producer dump-log topics configs consumer-groups get-offsets; from 4.0 on also transactions
+# delete-records cluster.
 #
 # The tools moved between jars and packages over the years; this is the one place that knows where they are. For 4.4 they
 # are those of 4.3.0, the newest that are published.
@@ -22,6 +23,8 @@ case $version:$tool in
   *:console-producer) class=org.apache.kafka.tools.ConsoleProducer ;;
   2.*:dump-log | 3.*:dump-log) class=kafka.tools.DumpLogSegments ;;
   *:dump-log) class=org.apache.kafka.tools.DumpLogSegments ;;
+  2.*:get-offsets) class=kafka.tools.GetOffsetShell ;;
+  *:get-offsets) class=org.apache.kafka.tools.GetOffsetShell ;;
   2.*:topics) class=kafka.admin.TopicCommand ;;
   *:topics) class=org.apache.kafka.tools.TopicCommand ;;
   2.*:consumer-groups) class=kafka.admin.ConsumerGroupCommand ;;
