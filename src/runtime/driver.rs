@@ -21,6 +21,7 @@ use crate::accumulator::producer_batch::SealedBatch;
 use crate::engine::{Action, Engine, Event, PartitionView};
 use crate::error::{Cause, Error, ErrorCode};
 use crate::identifiers::{ConnectionId, LaneId};
+use crate::runtime::alarm::Alarm;
 use crate::runtime::broker_connection::{self, OutFrame};
 use crate::runtime::dialer::{Dial, Network, Tcp};
 use crate::runtime::environment::entropy;
@@ -51,6 +52,7 @@ pub(crate) struct Driver<N: Network> {
     events: UnboundedReceiver<Event>,
     event_sender: UnboundedSender<Event>,
     memory_is_short: bool,
+    alarm: Alarm,
     watchers: Watchers,
 }
 
@@ -113,6 +115,7 @@ impl<N: Network> Driver<N> {
             events,
             event_sender,
             memory_is_short: false,
+            alarm: Alarm::new(),
             watchers,
         }
     }
@@ -175,13 +178,6 @@ impl<N: Network> Driver<N> {
         if self.engine.has_open_batches() {
             wake_at = wake_at.min(self.shared.environment.now() + CLOCK_TICK);
         }
-        let at = self.shared.environment.to_timer(wake_at);
-        let sleep = async {
-            match at {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             event = self.events.recv() => {
@@ -191,7 +187,7 @@ impl<N: Network> Driver<N> {
                 }
             }
             () = self.shared.woken() => {}
-            () = sleep => {}
+            () = self.alarm.ring(&self.shared.environment, wake_at) => {}
         }
     }
 

@@ -60,6 +60,15 @@ impl Environment {
         tokio::time::Instant::now()
     }
 
+    /// Whether time is a test's, and stands still.
+    #[allow(clippy::unused_self, reason = "it is a test's only in tests")]
+    pub(crate) const fn is_paused(&self) -> bool {
+        #[cfg(test)]
+        return self.is_paused;
+        #[cfg(not(test))]
+        false
+    }
+
     /// The monotonic clock, read now.
     pub(crate) fn now(&self) -> Instant {
         #[cfg(test)]

@@ -14,6 +14,7 @@
 //! Neighbours: [`crate::producer`] is the handle over it, [`crate::engine`] decides. Not here: TLS and SASL, whose room
 //! is beside `dialer`.
 
+mod alarm;
 pub(crate) mod blocking;
 mod broker_connection;
 pub(crate) mod callbacks;
