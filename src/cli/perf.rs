@@ -6,6 +6,7 @@
 //! far. Neighbours: `plan` turns flags into settings, `session` sends, `measure` counts and words the line, `table`
 //! compares. Not here: other clients; comparing with them is a bench of its own.
 
+mod histogram;
 mod measure;
 mod payload;
 mod plan;
@@ -86,6 +87,9 @@ pub struct PerfArguments {
     /// combination.
     #[arg(long, value_name = "NAME=VALUES", value_parser = parse_comparison, conflicts_with = "warmup_records")]
     compare: Vec<Comparison>,
+    /// Show how the latencies lie, a row for each doubling, before the last line (with --compare of each run).
+    #[arg(long)]
+    histogram: bool,
     /// How long to wait for a broker at the start, in milliseconds.
     #[arg(long, default_value_t = 10_000, value_name = "MS")]
     timeout_ms: u64,
@@ -160,6 +164,9 @@ async fn measure_once(
     if arguments.json {
         output::json_line(&result.to_json())?;
     } else {
+        if arguments.histogram {
+            show_histogram(&result)?;
+        }
         for line in result.lines() {
             output::line(&line)?;
         }
@@ -188,6 +195,9 @@ async fn compare(
         let result = session.clone().run(plan, signals).await?;
         if arguments.json {
             output::json_line(&result.to_json())?;
+        } else if arguments.histogram {
+            output::line(&table::label_of(&result))?;
+            show_histogram(&result)?;
         }
         let is_cut = result.is_cut();
         results.push(result);
@@ -203,6 +213,10 @@ async fn compare(
     }
     let worst = results.iter().map(RunResult::exit).find(|exit| *exit != Exit::Ok);
     Ok(worst.unwrap_or(Exit::Ok))
+}
+
+fn show_histogram(result: &RunResult) -> Result<(), Failure> {
+    histogram::lines(&result.histogram()).iter().try_for_each(|line| output::line(line))
 }
 
 fn session(arguments: &PerfArguments, payloads: Payloads) -> Session {
@@ -270,6 +284,7 @@ Examples:
   facteur perf --preset throughput --num-records 500000
   facteur perf --compare acks=0,1,all
   facteur perf --compare linger=0,5,20 --throughput 5000 --json
+  facteur perf --throughput 50000 --num-records 1000000 --histogram
   facteur perf --payload-file lines.txt --warmup-records 10000 --print-metrics
 
 MB are 1024 x 1024 bytes, as in Kafka's tool. Latency is the time from handing a record over to its acknowledgement.

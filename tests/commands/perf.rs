@@ -62,15 +62,20 @@ fn kafkas_own_flags_work_and_the_last_line_is_kafkas() {
         "--warmup-records",
         "500",
         "--print-metrics",
+        "--histogram",
     ]);
     let count = run(&["consume", "-b", &address, "-t", TOPIC, "--from-beginning", "-e", "-f", "%S\\n"]);
 
     assert_eq!(code(&measured), 0, "{}", stderr(&measured));
     let said = stdout(&measured);
-    let whole = numbers(said.lines().next().unwrap());
+    let is_row = |line: &&str| line.contains(" ms ") && line.contains(" % ");
+    let rows: Vec<&str> = said.lines().skip(1).take_while(is_row).collect();
+    let in_rows = rows.iter().map(|row| row.split_whitespace().nth(2).unwrap().parse::<u64>().unwrap());
+    assert_eq!(in_rows.sum::<u64>(), 2000, "{said}");
+    let whole = numbers(said.lines().nth(1 + rows.len()).unwrap());
     assert_eq!(whole[0], 2000.0);
     assert!(whole[1] > 0.0 && whole[4] >= whole[3] && whole[8] >= whole[5], "{said}");
-    let steady = said.lines().nth(1).unwrap();
+    let steady = said.lines().nth(2 + rows.len()).unwrap();
     assert_eq!(numbers(&steady.replace(" steady state", ""))[0], 1500.0);
     assert!(said.contains("records-acknowledged        2000\n"), "{said}");
     assert_eq!(stdout(&count).lines().filter(|size| *size == "64").count(), 2000);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::cli::perf::histogram::{self, Row};
 use crate::error::Error;
 use crate::lab::clock;
 use crate::time::Instant;
@@ -180,6 +181,11 @@ impl Figures {
         self.max_us = self.max_us.max(latency_us);
         self.last = now;
         self.latencies_us.saturating_record(latency_us);
+    }
+
+    /// How the latencies lie.
+    pub fn histogram(&self) -> Vec<Row> {
+        histogram::rows(&self.latencies_us)
     }
 
     /// In numbers.

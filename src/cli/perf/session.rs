@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
+use crate::cli::perf::histogram::Row;
 use crate::cli::perf::measure::{Measure, Sent, Summary};
 use crate::cli::perf::payload::Payloads;
 use crate::cli::perf::plan::Plan;
@@ -95,6 +96,8 @@ pub struct RunJson<'a> {
     /// Whether every record was tried.
     complete: bool,
     steady_state: Option<Summary>,
+    /// How the latencies lie.
+    histogram: Vec<Row>,
     requests: u64,
     batches: u64,
     batches_retried: u64,
@@ -278,6 +281,11 @@ impl RunResult {
         self.measure.whole().summary()
     }
 
+    /// How the latencies of acknowledged records lie.
+    pub fn histogram(&self) -> Vec<Row> {
+        self.measure.whole().histogram()
+    }
+
     /// What sets this run apart.
     pub fn label(&self) -> &[(String, String)] {
         &self.label
@@ -314,6 +322,7 @@ impl RunResult {
             no_duplicates: self.guarantees.no_duplicates,
             complete: self.measure.outcomes() >= self.wanted,
             steady_state: self.measure.steady().map(|steady| steady.summary()),
+            histogram: self.histogram(),
             requests: self.statistics.requests_sent,
             batches: self.statistics.batches_sent,
             batches_retried: self.statistics.batches_retried,

@@ -12,11 +12,16 @@ pub fn of(results: &[RunResult]) -> String {
     aligned(&rows)
 }
 
+/// What sets a run apart from the others.
+pub fn label_of(result: &RunResult) -> String {
+    let label: Vec<String> = result.label().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    label.join(" ")
+}
+
 fn row(result: &RunResult) -> [String; HEADINGS.len()] {
     let figures = result.summary();
-    let label: Vec<String> = result.label().iter().map(|(name, value)| format!("{name}={value}")).collect();
     [
-        label.join(" "),
+        label_of(result),
         if result.has_no_duplicates() { "yes" } else { "no" }.to_owned(),
         format!("{:.0}", figures.records_per_second),
         format!("{:.2}", figures.mb_per_second),
