@@ -47,6 +47,9 @@ pub enum Told {
 }
 
 impl Told {
+    /// The cause of an outcome that a broker's answer made.
+    pub const BY_A_BROKER: &'static str = "broker";
+
     #[must_use]
     pub const fn acknowledged(offset: i64) -> Self {
         Self::Acknowledged { offset: Some(offset) }

@@ -1,6 +1,6 @@
 //! Q14 and Q17: once the faults are over everything is delivered, and doubt needs a reason.
 
-use crate::oracle::{Check, Personality};
+use crate::oracle::{Check, Personality, Told};
 use crate::story::{A, B, MS, SECOND, Story, TIMEOUTS};
 
 const L: u64 = TIMEOUTS.liveness_bound_ns();
@@ -111,16 +111,25 @@ fn q14_what_the_users_own_limits_ended_owes_no_progress_but_an_outcome_in_time()
     }
 }
 
-// Seed 2095451, D-13: the gap before it is never filled. Fails if any refusal excuses a doubt: one in another lane, or one that
-// was told before the record was sent, leaves no gap.
+// Seeds 2095451 and 3923240, D-13: the gap before it is never filled. Fails if any end excuses a doubt: one in another lane, one
+// that was told before the record was sent, or one that no broker has spoken.
 #[test]
-fn q14_a_doubt_behind_a_batch_that_was_rejected_meanwhile_stays_one() {
-    for (lane, is_on_its_way, is_fine) in [(A, true, true), (B, true, false), (A, false, false)] {
+fn q14_a_doubt_behind_a_batch_that_a_broker_ended_meanwhile_stays_one() {
+    let rejected = Told::Rejected { cause: Told::BY_A_BROKER };
+    let unknown = Told::Unknown { cause: Told::BY_A_BROKER };
+    let overdue = Told::Unknown { cause: "delivery timeout" };
+    for (lane, told, is_on_its_way, is_fine) in [
+        (A, rejected, true, true),
+        (A, unknown, true, true),
+        (A, overdue, true, false),
+        (B, rejected, true, false),
+        (A, rejected, false, false),
+    ] {
         let mut story = Story::new();
         let before = story.sent(lane);
         let early = is_on_its_way.then(|| story.sent(A));
         story.passes(MS);
-        story.rejected(before);
+        story.told(before, told);
         story.passes(MS);
         let id = early.unwrap_or_else(|| story.sent(A));
         story.heals();

@@ -571,7 +571,7 @@ fn told_of(outcome: &BatchOutcome, index: i64, cx: &mut Context) -> (Told, u64) 
 const fn name_of(cause: &Cause) -> &'static str {
     match cause {
         Cause::DeliveryTimeout { .. } => "delivery timeout",
-        Cause::Broker { .. } => "broker",
+        Cause::Broker { .. } => Told::BY_A_BROKER,
         Cause::Network => "network",
         Cause::Closed => "closed",
         Cause::TopicRecreated => "topic recreated",

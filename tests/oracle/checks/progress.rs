@@ -70,15 +70,18 @@ impl Peace<'_> {
             && self.history.exemptions.was_recreated(entry.lane, entry.told_ns)
     }
 
-    /// What stands before it in the lane was rejected while it was on its way, before the faults ended. Its sequence then has a
-    /// gap before it for ever: if it came in doubt as well, it can only be sent again as it is, every broker answers 45, and
-    /// that ends in U (D-13).
+    /// What stands before it in the lane was ended by a broker's answer while it was on its way, before the faults were over.
+    /// Its sequence then has a gap before it for ever: if it came in doubt as well, it can only be sent again as it is, every
+    /// broker answers 45, and that ends in U (D-13).
     fn is_behind_a_gap(&self, entry: &Entry) -> bool {
         let was_on_its_way = |told_ns: u64| entry.accepted_ns <= told_ns && told_ns <= self.healed_ns;
         let leaves_a_gap = |before: &Entry| {
             before.lane == entry.lane
                 && before.accepted_ns <= entry.accepted_ns
-                && matches!(before.told, Some(Told::Rejected { .. }))
+                && matches!(
+                    before.told,
+                    Some(Told::Rejected { .. } | Told::Unknown { cause: Told::BY_A_BROKER })
+                )
                 && was_on_its_way(before.told_ns)
         };
         !entry.is_canary && self.history.records().any(|(_, before)| leaves_a_gap(before))
