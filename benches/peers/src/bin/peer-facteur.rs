@@ -80,6 +80,22 @@ fn version() -> &'static str {
     line.and_then(|rest| rest.split('"').next()).unwrap_or("unknown")
 }
 
+/// All at once: ten thousand in turn would be as many round trips.
+fn topics(runtime: &Runtime, producer: &Producer, names: &[String]) -> Outcome<Vec<TopicHandle>> {
+    runtime.block_on(async {
+        let ask = |name: &String| {
+            let (producer, name) = (producer.clone(), name.clone());
+            tokio::spawn(async move { producer.topic(&name).await })
+        };
+        let asked: Vec<_> = names.iter().map(ask).collect();
+        let mut topics = Vec::with_capacity(names.len());
+        for topic in asked {
+            topics.push(topic.await??);
+        }
+        Ok(topics)
+    })
+}
+
 fn main() -> Outcome<()> {
     let options = Options::from_arguments()?;
     let batch_bytes = if options.is_own_best { 131_072 } else { options.batch_bytes };
@@ -91,11 +107,11 @@ fn main() -> Outcome<()> {
         .property("compression.type", &options.codec)
         .build()?;
     let producer = Producer::new(config)?;
-    let topics = options.topics.iter().map(|name| producer.topic_blocking(name)).collect::<Result<_, _>>()?;
     let runtime = match options.tasks {
         0 => Builder::new_current_thread().build()?,
         _ => Builder::new_multi_thread().worker_threads(WORKERS).build()?,
     };
+    let topics = topics(&runtime, &producer, &options.topics)?;
     let client = Facteur { producer, topics, counted: Default::default(), runtime };
     serve(&format!("facteur {}", version()), &options, client)
 }
