@@ -34,7 +34,7 @@ workloads=(
   'growth-records|sink|--clients facteur --vary records=100000,1000000,10000000,100000000'
   'growth-partitions|sink|--clients facteur --vary partitions=1,6,100,1000'
   'growth-keyed|sink|--clients facteur --keys 100000 --vary partitions=6,1000'
-  'growth-topics|sink|--clients facteur --vary topics=1,10000'
+  'growth-topics|sink|--clients facteur --records 200000 --vary topics=1,10000'
   'build|sink|'
   'own-best|extra|--own-best'
   'keyed|extra|--keys 100000'
