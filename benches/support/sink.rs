@@ -27,8 +27,8 @@ const APIS: [(i16, i16, i16, i16); 4] =
     [(PRODUCE, 3, 12, 9), (METADATA, 1, 12, 9), (API_VERSIONS, 0, 4, 3), (INIT_PRODUCER_ID, 0, 4, 2)];
 
 /// What the sink says that it speaks beside that, though no producer asks for it: lowest and highest version of Fetch and
-/// FindCoordinator. librdkafka tells a broker's age by them: without Fetch v4 it writes the message sets of before batches
-/// (and is not idempotent), without v10 no zstd, without FindCoordinator no lz4, all in silence.
+/// `FindCoordinator`. librdkafka tells a broker's age by them: without Fetch v4 it writes the message sets of before batches
+/// (and is not idempotent), without v10 no zstd, without `FindCoordinator` no lz4, all in silence.
 const CLAIMED_APIS: [(i16, i16, i16); 2] = [(1, 0, 11), (10, 0, 2)];
 
 /// Where a batch has the number of its format, and the only format that is taken.
