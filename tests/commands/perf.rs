@@ -68,7 +68,7 @@ fn kafkas_own_flags_work_and_the_last_line_is_kafkas() {
 
     assert_eq!(code(&measured), 0, "{}", stderr(&measured));
     let said = stdout(&measured);
-    let is_row = |line: &&str| line.contains(" ms ") && line.contains(" % ");
+    let is_row = |line: &&str| line.contains(" ms ") && line.contains(" %");
     let rows: Vec<&str> = said.lines().skip(1).take_while(is_row).collect();
     let in_rows = rows.iter().map(|row| row.split_whitespace().nth(2).unwrap().parse::<u64>().unwrap());
     assert_eq!(in_rows.sum::<u64>(), 2000, "{said}");
