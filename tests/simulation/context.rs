@@ -63,6 +63,16 @@ impl Context {
         self.queue.plan(at, happening, &mut self.tape);
     }
 
+    /// Not a second time at the very moment at which it is `planned`; the choice is made all the same, so that a tape of before
+    /// means what it meant.
+    pub fn plan_once(&mut self, planned: Instant, at: Instant, happening: Happening) {
+        if planned == at {
+            self.queue.pass(&mut self.tape);
+        } else {
+            self.plan(at, happening);
+        }
+    }
+
     /// `after_us` microseconds from now.
     pub fn plan_after(&mut self, after_us: u64, happening: Happening) {
         let at = self.now + std::time::Duration::from_micros(after_us);

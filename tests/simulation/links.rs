@@ -189,7 +189,9 @@ impl World {
             }
             let blocked_until = link.silent_until.max(self.network.rules(node).up_stalled_until);
             if blocked_until > now {
-                self.cx.plan(blocked_until, Happening::ArriveUp { link: index });
+                let link = self.network.link(index);
+                let planned = std::mem::replace(&mut link.up_again, blocked_until);
+                self.cx.plan_once(planned, blocked_until, Happening::ArriveUp { link: index });
                 return;
             }
             if self.cluster.is_paused(node) {
@@ -270,7 +272,9 @@ impl World {
             }
             let blocked_until = link.silent_until.max(self.network.rules(node).down_stalled_until);
             if blocked_until > now {
-                self.cx.plan(blocked_until, Happening::ArriveDown { link: index });
+                let link = self.network.link(index);
+                let planned = std::mem::replace(&mut link.down_again, blocked_until);
+                self.cx.plan_once(planned, blocked_until, Happening::ArriveDown { link: index });
                 return;
             }
             let link = self.network.link(index);

@@ -70,6 +70,10 @@ pub struct Link {
     pub down_budget: Option<usize>,
     /// No byte of this one link passes before then (half-open peers).
     pub silent_until: Instant,
+    /// When what is held up is looked at again. Once at a time is enough: with a look for each of many short stalls, and another
+    /// for each look, their number would grow with its square.
+    pub up_again: Instant,
+    pub down_again: Instant,
 }
 
 impl Link {
@@ -89,6 +93,8 @@ impl Link {
             up_budget: None,
             down_budget: None,
             silent_until: Instant::ZERO,
+            up_again: Instant::ZERO,
+            down_again: Instant::ZERO,
         }
     }
 

@@ -76,6 +76,12 @@ impl Queue {
         self.heap.push(Reverse(Entry { at: at.as_nanos(), tie, happening }));
     }
 
+    /// As if something had been planned.
+    pub fn pass(&mut self, tape: &mut dyn Draw) {
+        self.planned += 1;
+        tape.below(TIE_CHOICES);
+    }
+
     /// When the next one is.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
