@@ -72,11 +72,14 @@ pub fn run(data: &[u8]) {
         let told = format!("{request:?}");
         let (status, body) = answered(router(std::sync::Arc::clone(facade)), request).await;
         assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{told}: {body}");
-        assert_eq!(
-            lab.shared().calls.available_permits(),
-            lab.shared().most_calls,
-            "a permit is kept: {told}"
-        );
+        // Two tests of one process may ask the same lab: what the other one holds comes back as well.
+        let all_come_back = async {
+            while lab.shared().calls.available_permits() != lab.shared().most_calls {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let came_back = tokio::time::timeout(Duration::from_secs(10), all_come_back).await;
+        assert!(came_back.is_ok(), "a permit is kept: {told}");
         if is_send && status == StatusCode::OK {
             acknowledged(lab, &body, event_id.as_deref());
         }
