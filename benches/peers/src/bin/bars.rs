@@ -48,6 +48,13 @@ struct Spread {
     most: f64,
 }
 
+impl Spread {
+    /// The median, and the range of the rounds.
+    fn text(self) -> String {
+        format!("{:.0} ({:.0}-{:.0})", self.median, self.least, self.most)
+    }
+}
+
 /// A bar's outcome: what was found, and whether that is enough.
 type Judged = Result<(String, Verdict), String>;
 
@@ -166,8 +173,7 @@ impl Run {
                 false if wanted <= 1.0 && ours.most >= theirs.least => Verdict::WithinRange,
                 false => Verdict::NotMet,
             };
-            let spread = |it: Spread| format!("{:.0} ({:.0}-{:.0})", it.median, it.least, it.most);
-            Ok((format!("{times:.2}x {peer}: {} to {} records/s", spread(ours), spread(theirs)), verdict))
+            Ok((format!("{times:.2}x {peer}: {} to {} records/s", ours.text(), theirs.text()), verdict))
         });
     }
 
@@ -192,8 +198,7 @@ impl Run {
                 false if ours.least <= theirs.most => Verdict::WithinRange,
                 false => Verdict::NotMet,
             };
-            let spread = |it: Spread| format!("{:.0} ({:.0}-{:.0})", it.median, it.least, it.most);
-            Ok((format!("{}, {peer} {}", spread(ours), spread(theirs)), verdict))
+            Ok((format!("{}, {peer} {}", ours.text(), theirs.text()), verdict))
         });
     }
 
