@@ -3,14 +3,27 @@
 use crate::oracle::{Check, Personality};
 use crate::story::{A, B, SECOND, Story};
 
-#[test]
-fn q4_a_record_behind_one_that_was_sent_after_it_is_out_of_order() {
-    let mut story = Story::new();
+/// What was told unknown is found behind what was sent after it.
+fn a_doubt_lands_behind(story: &mut Story) {
+    let doubtful = story.sent(A);
+    story.stored(A, 0);
+    story.unknown(doubtful);
+    story.found(A, 1, doubtful);
+}
+
+/// Two records, each where the other ought to be.
+fn the_acknowledged_change_places(story: &mut Story) {
     let (first, second) = (story.sent(A), story.sent(A));
     story.acked(first, 1);
     story.acked(second, 0);
     story.found(A, 0, second);
     story.found(A, 1, first);
+}
+
+#[test]
+fn q4_a_record_behind_one_that_was_sent_after_it_is_out_of_order() {
+    let mut story = Story::new();
+    the_acknowledged_change_places(&mut story);
     story.breaks(&[Check::Q4]);
 }
 
@@ -28,10 +41,7 @@ fn q4_the_order_in_which_the_reader_met_the_records_does_not_matter() {
 #[test]
 fn q4_doubt_is_no_licence_to_overtake() {
     let mut story = Story::new();
-    let doubtful = story.sent(A);
-    story.stored(A, 0);
-    story.unknown(doubtful);
-    story.found(A, 1, doubtful);
+    a_doubt_lands_behind(&mut story);
     story.breaks(&[Check::Q4]);
 }
 
@@ -39,10 +49,7 @@ fn q4_doubt_is_no_licence_to_overtake() {
 fn q4_a_broker_that_refuses_local_bumps_may_let_a_late_doubt_land_behind() {
     let mut story = Story::new();
     story.conditions.personality = Personality::RefusesLocalBumps;
-    let doubtful = story.sent(A);
-    story.stored(A, 0);
-    story.unknown(doubtful);
-    story.found(A, 1, doubtful);
+    a_doubt_lands_behind(&mut story);
     story.is_fine();
 }
 
@@ -50,11 +57,7 @@ fn q4_a_broker_that_refuses_local_bumps_may_let_a_late_doubt_land_behind() {
 fn q4_even_there_what_was_acknowledged_keeps_its_order() {
     let mut story = Story::new();
     story.conditions.personality = Personality::RefusesLocalBumps;
-    let (first, second) = (story.sent(A), story.sent(A));
-    story.acked(first, 1);
-    story.acked(second, 0);
-    story.found(A, 0, second);
-    story.found(A, 1, first);
+    the_acknowledged_change_places(&mut story);
     story.breaks(&[Check::Q4]);
 }
 
@@ -62,10 +65,7 @@ fn q4_even_there_what_was_acknowledged_keeps_its_order() {
 fn q4_at_an_ids_last_epoch_what_was_given_up_may_land_behind() {
     let mut story = Story::new();
     story.conditions.epochs_run_out = true;
-    let doubtful = story.sent(A);
-    story.stored(A, 0);
-    story.unknown(doubtful);
-    story.found(A, 1, doubtful);
+    a_doubt_lands_behind(&mut story);
     story.is_fine();
 }
 
@@ -73,11 +73,7 @@ fn q4_at_an_ids_last_epoch_what_was_given_up_may_land_behind() {
 fn q4_at_an_ids_last_epoch_what_was_acknowledged_keeps_its_order() {
     let mut story = Story::new();
     story.conditions.epochs_run_out = true;
-    let (first, second) = (story.sent(A), story.sent(A));
-    story.acked(first, 1);
-    story.acked(second, 0);
-    story.found(A, 0, second);
-    story.found(A, 1, first);
+    the_acknowledged_change_places(&mut story);
     story.breaks(&[Check::Q4]);
 }
 
@@ -85,10 +81,7 @@ fn q4_at_an_ids_last_epoch_what_was_acknowledged_keeps_its_order() {
 fn q4_other_personalities_owe_the_order_of_doubt() {
     let mut story = Story::new();
     story.conditions.personality = Personality::Other;
-    let doubtful = story.sent(A);
-    story.stored(A, 0);
-    story.unknown(doubtful);
-    story.found(A, 1, doubtful);
+    a_doubt_lands_behind(&mut story);
     story.breaks(&[Check::Q4]);
 }
 
