@@ -16,7 +16,7 @@ use crate::engine::action::{Acknowledged, Action};
 use crate::engine::connection_states::{Connection, ConnectionState};
 use crate::engine::in_flight_requests::{InFlight, RequestKind, SentBatch};
 use crate::engine::timers::Timer;
-use crate::engine::{Engine, Observation, mark_dirty};
+use crate::engine::{Engine, Observation};
 use crate::error::ErrorCode;
 use crate::identifiers::{ConnectionId, NodeId};
 use crate::mutants::{self, Mark, Mutant};
@@ -93,14 +93,12 @@ impl Engine {
         let now = self.now;
         let Some(open) = self.connections.get_mut(&connection) else { return };
         open.last_progress = now;
-        let node = open.node;
         if let Some(request) = open.in_flight.written(correlation_id, now)
             && let RequestKind::Produce(sent) = request.kind
         {
             self.written_without_answer(&sent);
         }
         self.arm_connection(connection);
-        self.touch_ready(node);
     }
 
     /// acks=0: what the operating system has is all that will ever be known (D-25).
@@ -127,14 +125,6 @@ impl Engine {
                     deduplicated: None,
                 },
             );
-        }
-    }
-
-    /// A node's connection can take another request: its ready lanes are served by the next poll.
-    fn touch_ready(&mut self, node: NodeId) {
-        let Self { ready, lanes, dirty, .. } = self;
-        for lane in ready.get(&node).into_iter().flatten() {
-            mark_dirty(lanes, dirty, *lane);
         }
     }
 
@@ -170,7 +160,6 @@ impl Engine {
             return;
         }
         self.arm_connection(connection);
-        self.touch_ready(node);
     }
 
     fn read_answer(

@@ -22,6 +22,7 @@ use crate::accumulator::partition_queue::QueueStatus;
 use crate::accumulator::producer_batch::SealedBatch;
 use crate::engine::offset_regression::LogEnd;
 use crate::engine::partition_sequences::{Gate, LONGEST_MEMORY, PartitionSequences, Stamp};
+use crate::engine::ready_lanes::ReadyPlace;
 use crate::error::{Cause, ErrorCode};
 use crate::identifiers::{BatchNumber, ConnectionId, NodeId};
 use crate::mutants::{self, Mutant};
@@ -204,8 +205,8 @@ pub(crate) struct Lane {
     pub(crate) last_code: Option<ErrorCode>,
     /// In the list of lanes to be looked at.
     pub(crate) is_dirty: bool,
-    /// In its leader's list of lanes with something to send.
-    pub(crate) ready_on: Option<NodeId>,
+    /// In its leader's line of lanes with something to send.
+    pub(crate) ready_on: Option<ReadyPlace>,
     pub(crate) last_used: Instant,
     /// Where the log of this topic ended, as far as it was told.
     pub(crate) log_end: Option<LogEnd>,

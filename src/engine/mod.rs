@@ -35,6 +35,8 @@ mod partition_sequences;
 mod produce_response;
 mod producer_id;
 mod producer_id_state;
+mod ready_lanes;
+mod request_topics;
 mod resolution;
 mod sender;
 pub mod stats;
@@ -58,6 +60,7 @@ use crate::engine::connection_states::Connection;
 use crate::engine::lane::{Lane, WindowBatch};
 use crate::engine::metadata::Cluster;
 use crate::engine::producer_id_state::ProducerIdState;
+use crate::engine::ready_lanes::ReadyLanes;
 use crate::engine::timers::{Timer, TimerTable};
 use crate::identifiers::{ConnectionId, LaneId, NodeId};
 use crate::mutants::{self, Mutant, Nudge};
@@ -74,8 +77,10 @@ pub struct Engine {
     timers: TimerTable,
     lanes: Vec<Lane>,
     dirty: VecDeque<LaneId>,
-    ready: BTreeMap<NodeId, VecDeque<LaneId>>,
+    ready: ReadyLanes,
     choice: sender::Choice,
+    /// Bytes of a batch, as the last ones were.
+    usual_batch_bytes: usize,
     cluster: Cluster,
     connections: BTreeMap<ConnectionId, Connection>,
     next_connection: u64,
@@ -117,8 +122,9 @@ impl Engine {
             timers: TimerTable::default(),
             lanes: Vec::new(),
             dirty: VecDeque::new(),
-            ready: BTreeMap::new(),
+            ready: ReadyLanes::default(),
             choice: sender::Choice::default(),
+            usual_batch_bytes: config.batch_size,
             cluster: Cluster::new(&config.bootstrap_servers),
             connections: BTreeMap::new(),
             next_connection: 0,
@@ -267,7 +273,12 @@ impl Engine {
 
     /// Puts a lane on the list of those to be looked at.
     fn touch(&mut self, lane: LaneId) {
-        mark_dirty(&mut self.lanes, &mut self.dirty, lane);
+        if let Some(state) = self.lanes.get_mut(lane.index())
+            && !state.is_dirty
+        {
+            state.is_dirty = true;
+            self.dirty.push_back(lane);
+        }
     }
 
     fn touch_all(&mut self) {
@@ -307,6 +318,10 @@ impl Engine {
         batch: Option<crate::accumulator::producer_batch::SealedBatch>,
         status: crate::accumulator::partition_queue::QueueStatus,
     ) {
+        if let Some(batch) = &batch {
+            self.usual_batch_bytes =
+                self.usual_batch_bytes - self.usual_batch_bytes / 8 + batch.size_bytes() / 8;
+        }
         if let Some(state) = self.lanes.get_mut(lane.index()) {
             state.taking = false;
             match batch {
@@ -343,15 +358,6 @@ impl Engine {
             records: batch.batch.record_count(),
             attempt: batch.attempts,
         }
-    }
-}
-
-fn mark_dirty(lanes: &mut [Lane], dirty: &mut VecDeque<LaneId>, lane: LaneId) {
-    if let Some(state) = lanes.get_mut(lane.index())
-        && !state.is_dirty
-    {
-        state.is_dirty = true;
-        dirty.push_back(lane);
     }
 }
 

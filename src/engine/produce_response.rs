@@ -9,12 +9,12 @@
 
 use crate::engine::action::Acknowledged;
 use crate::engine::in_flight_requests::{InFlight, SentBatch};
-use crate::engine::lane::{Attempt, Fate, Reset, broker_cause};
+use crate::engine::lane::{Attempt, Fate, Lane, Reset, broker_cause};
 use crate::engine::partition_sequences::Gate;
 use crate::engine::resolution::Late;
 use crate::engine::{BatchName, Engine, Observation};
 use crate::error::{AnswerClass, Cause, ErrorCode};
-use crate::identifiers::{ConnectionId, LaneId, NodeId};
+use crate::identifiers::{ConnectionId, LaneId, NodeId, TopicId};
 use crate::mutants::{self, Mark, Mutant};
 use crate::wire::api::produce::{PartitionAnswer, ProduceResponse, TopicRef};
 
@@ -36,8 +36,9 @@ impl Engine {
         self.stats.distributions.request_latency_us.observe(latency);
         self.stats.request_latency_max_us = self.stats.request_latency_max_us.max(latency);
         let node = self.connections.get(&connection).map_or(NodeId(-1), |open| open.node);
+        let answers = Answers::of(&response.partitions);
         for batch in sent {
-            let answer = response.partitions.iter().find(|answer| self.is_for(answer, batch));
+            let answer = self.lanes.get(batch.lane.index()).and_then(|lane| answers.to(lane, batch.topic_id));
             self.observe_answered((connection, node), request, batch, answer);
             match answer {
                 Some(answer) => {
@@ -119,15 +120,6 @@ impl Engine {
         let place = state.position(sent.batch, sent.first_record)?;
         let is_open = state.window[place].open.is_some_and(|open| open.connection == connection);
         is_open.then(|| self.batch_name(sent.lane, place))
-    }
-
-    fn is_for(&self, answer: &PartitionAnswer, sent: &SentBatch) -> bool {
-        let Some(state) = self.lanes.get(sent.lane.index()) else { return false };
-        let same_topic = match &answer.topic {
-            TopicRef::Name(name) => **name == *state.topic,
-            TopicRef::Id(id) => *id == sent.topic_id,
-        };
-        same_topic && answer.partition == state.partition
     }
 
     fn batch_answered(&mut self, sent: &SentBatch, answer: &PartitionAnswer, pace: Pace) {
@@ -384,6 +376,33 @@ impl Engine {
         } else {
             self.try_again(lane, place, broker_cause(answer.error, answer.message.as_deref()), Pace::Backoff);
         }
+    }
+}
+
+/// The answers of a response, to be found by partition. Brokers give them in any order, and a response may have thousands.
+struct Answers<'a> {
+    /// By topic and partition; equal ones in the response's order.
+    sorted: Vec<&'a PartitionAnswer>,
+}
+
+impl<'a> Answers<'a> {
+    fn of(answers: &'a [PartitionAnswer]) -> Self {
+        let mut sorted: Vec<_> = answers.iter().collect();
+        sorted.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        Self { sorted }
+    }
+
+    /// The first answer for the partition.
+    fn to(&self, lane: &Lane, topic_id: TopicId) -> Option<&'a PartitionAnswer> {
+        let order = |answer: &PartitionAnswer| {
+            let topic = match &answer.topic {
+                TopicRef::Name(name) => (**name).cmp(&*lane.topic),
+                TopicRef::Id(id) => id.cmp(&topic_id),
+            };
+            topic.then(answer.partition.cmp(&lane.partition))
+        };
+        let place = self.sorted.partition_point(|answer| order(answer).is_lt());
+        self.sorted.get(place).copied().filter(|answer| order(answer).is_eq())
     }
 }
 

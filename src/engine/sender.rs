@@ -6,26 +6,27 @@
 //!
 //! Neighbours: [`super::lane`] holds the batches, `runtime::driver` performs what is asked for. Not here: answers.
 
-use std::ops::Bound;
-use std::sync::Arc;
-
 use crate::accumulator::partition_queue::TakeMode;
 use crate::config::Acks;
 use crate::engine::in_flight_requests::{InFlight, RequestKind, SentBatch};
 use crate::engine::lane::{Attempt, MAX_WINDOW};
+use crate::engine::request_topics::RequestTopics;
 use crate::engine::resolution::Late;
 use crate::engine::timers::Timer;
 use crate::engine::{Action, Engine, Observation};
 use crate::error::{Cause, ErrorCode};
-use crate::identifiers::{ConnectionId, LaneId, NodeId, TopicId};
+use crate::identifiers::{ConnectionId, LaneId, NodeId};
 use crate::mutants::{self, Mark, Mutant, Nudge};
 use crate::time::Instant;
 use crate::wire::api::ApiKey;
-use crate::wire::api::produce::{PartitionBatch, ProduceRequest, TopicBatches, encode_request};
+use crate::wire::api::produce::{PartitionBatch, ProduceRequest, encode_request};
 use crate::wire::record_batch::{CodecId, ProducerStamp, encode_header};
 
 /// What framing adds to one batch in a request, generously.
 const PARTITION_FRAMING_BYTES: usize = 300;
+
+/// A request is full when so many batches that are ready did not fit.
+const MAX_MISFITS: usize = 8;
 
 /// What a lane needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,19 +50,30 @@ enum Step {
 /// What goes into a node's next request. Kept by the engine, so that choosing asks for no memory.
 #[derive(Debug, Default)]
 pub(super) struct Choice {
-    lanes: Vec<LaneId>,
     /// With the batch's place in the window.
     chosen: Vec<(LaneId, usize)>,
     takes: Vec<(LaneId, TakeMode)>,
     gone: Vec<LaneId>,
+    /// A lane of the node waits for its batch.
+    is_taking: bool,
+    /// What the request may still grow by, what is to be taken included.
+    room: usize,
+    /// Batches that are ready and did not fit.
+    misfits: usize,
 }
 
 impl Choice {
-    fn clear(&mut self) {
-        self.lanes.clear();
+    fn begin(&mut self, room: usize) {
         self.chosen.clear();
         self.takes.clear();
         self.gone.clear();
+        (self.is_taking, self.room, self.misfits) = (false, room, 0);
+    }
+
+    /// Whether looking at more lanes is not worth it, when another batch of usual size needs `usual` bytes.
+    fn is_full(&self, usual: usize) -> bool {
+        let has_some = !self.chosen.is_empty() || !self.takes.is_empty();
+        has_some && (self.room < usual || self.misfits >= MAX_MISFITS)
     }
 }
 
@@ -88,31 +100,25 @@ impl Engine {
 
     fn mark_ready(&mut self, lane: LaneId, node: NodeId) {
         let Some(state) = self.lanes.get_mut(lane.index()) else { return };
-        if state.ready_on == Some(node) {
+        if state.ready_on.is_some_and(|place| place.node == node) {
             return;
         }
-        // In one list only: a lane that moves away and back would otherwise be served twice in one request.
-        if let Some(lanes) = state.ready_on.and_then(|before| self.ready.get_mut(&before)) {
-            lanes.retain(|other| *other != lane);
+        // In one line only: a lane that moves away and back would otherwise be served twice in one request.
+        if let Some(before) = state.ready_on {
+            self.ready.leave(lane, before);
         }
-        state.ready_on = Some(node);
-        self.ready.entry(node).or_default().push_back(lane);
+        state.ready_on = Some(self.ready.enter(lane, node));
     }
 
     /// Serves the nodes whose connections can take something; true if anything was done.
     pub(super) fn pump(&mut self) -> bool {
         let mut worked = false;
-        let mut from = Bound::Unbounded;
-        while let Some(node) = self.next_ready_node(from) {
+        let mut last = None;
+        while let Some(node) = self.ready.node_after(last) {
             worked |= self.pump_node(node);
-            from = Bound::Excluded(node);
+            last = Some(node);
         }
         worked
-    }
-
-    fn next_ready_node(&self, from: Bound<NodeId>) -> Option<NodeId> {
-        let behind = self.ready.range((from, Bound::Unbounded));
-        behind.filter(|(_, lanes)| !lanes.is_empty()).map(|(node, _)| *node).next()
     }
 
     fn pump_node(&mut self, node: NodeId) -> bool {
@@ -127,88 +133,94 @@ impl Engine {
             return false;
         }
         let mut choice = std::mem::take(&mut self.choice);
-        choice.clear();
-        choice.lanes.extend(self.ready.get(&node).into_iter().flatten().copied());
-        if mutants::buggify(Nudge::ShuffleReady) {
-            choice.lanes.reverse();
-        }
-        let worked = self.serve_lanes(node, connection, &mut choice);
+        choice.begin(self.config.max_request_size);
+        self.choose(node, &mut choice);
+        let worked = self.serve(node, connection, &mut choice);
         self.choice = choice;
         worked
     }
 
-    fn serve_lanes(&mut self, node: NodeId, connection: ConnectionId, choice: &mut Choice) -> bool {
-        let Choice { lanes, chosen, takes, gone } = choice;
-        let mut room = self.config.max_request_size;
-        let mut is_taking = false;
-        for lane in lanes.drain(..) {
-            match self.next_step(lane) {
-                Step::Send(to, _, place) if to == node => {
-                    let size =
-                        self.lanes[lane.index()].window[place].batch.size_bytes() + PARTITION_FRAMING_BYTES;
-                    if chosen.is_empty() || size <= room {
-                        let alone = self.lanes[lane.index()].travels_alone;
-                        if alone && !chosen.is_empty() {
-                            continue;
-                        }
-                        room = room.saturating_sub(size);
-                        chosen.push((lane, place));
-                        if alone {
-                            takes.clear();
-                            break;
-                        }
-                    }
+    /// Looks along the node's line for what the next request may hold, and no further.
+    fn choose(&mut self, node: NodeId, choice: &mut Choice) {
+        let usual = self.usual_batch_bytes();
+        let look = |lane| self.look_for(lane, node, usual, choice);
+        if mutants::buggify(Nudge::ShuffleReady) {
+            self.ready.line(node).rev().all(look);
+        } else {
+            self.ready.line(node).all(look);
+        }
+        for lane in &choice.gone {
+            self.leave_ready(*lane);
+        }
+    }
+
+    /// Notes what a lane of the line wants; false if there is no use in looking further.
+    fn look_for(&self, lane: LaneId, node: NodeId, usual: usize, choice: &mut Choice) -> bool {
+        match self.next_step(lane) {
+            Step::Send(to, _, place) if to == node => {
+                let state = &self.lanes[lane.index()];
+                let size = state.window[place].batch.size_bytes() + PARTITION_FRAMING_BYTES;
+                let fits = choice.chosen.is_empty() || size <= choice.room;
+                if !fits || (state.travels_alone && !choice.chosen.is_empty()) {
+                    choice.misfits += 1;
+                    return !choice.is_full(usual);
                 }
-                Step::Take(to, _, mode) if to == node => takes.push((lane, mode)),
-                Step::Idle if self.lanes[lane.index()].taking => is_taking = true,
-                Step::Idle
-                | Step::Wait(_)
-                | Step::Leader
-                | Step::Connection(_)
-                | Step::ProducerId
-                | Step::Send(..)
-                | Step::Take(..) => gone.push(lane),
+                choice.room = choice.room.saturating_sub(size);
+                choice.chosen.push((lane, place));
+                if state.travels_alone {
+                    choice.takes.clear();
+                    return false;
+                }
             }
+            Step::Take(to, _, mode) if to == node => {
+                choice.room = choice.room.saturating_sub(usual);
+                choice.takes.push((lane, mode));
+            }
+            Step::Idle if self.lanes[lane.index()].taking => choice.is_taking = true,
+            Step::Idle
+            | Step::Wait(_)
+            | Step::Leader
+            | Step::Connection(_)
+            | Step::ProducerId
+            | Step::Send(..)
+            | Step::Take(..) => choice.gone.push(lane),
         }
-        for lane in gone.iter() {
-            self.leave_ready(*lane, node);
-        }
-        let most = (room / self.config.batch_size.max(1)).max(usize::from(chosen.is_empty()));
-        takes.truncate(most);
-        if !takes.is_empty() {
-            for (lane, mode) in takes.drain(..) {
+        !choice.is_full(usual)
+    }
+
+    /// Takes what is to be taken; when there is nothing more to take, sends.
+    fn serve(&mut self, node: NodeId, connection: ConnectionId, choice: &mut Choice) -> bool {
+        if !choice.takes.is_empty() {
+            for (lane, mode) in choice.takes.drain(..) {
                 self.take(lane, connection, mode);
             }
             return true;
         }
-        if is_taking || chosen.is_empty() {
-            return !gone.is_empty() && !is_taking;
+        if choice.is_taking || choice.chosen.is_empty() {
+            return !choice.gone.is_empty() && !choice.is_taking;
         }
-        self.send(node, connection, chosen);
+        self.send(node, connection, &choice.chosen);
         true
+    }
+
+    /// What a batch needs in a request, as the last ones were: so many are taken at once as will fit. It counts at most as
+    /// `batch.size`, because what grew beyond it did so while it could not be sent.
+    fn usual_batch_bytes(&self) -> usize {
+        self.usual_batch_bytes.min(self.config.batch_size.max(1)) + PARTITION_FRAMING_BYTES
     }
 
     /// A node without a connection has no ready lanes: each is looked at again, and asks for one.
     fn unready(&mut self, node: NodeId) -> bool {
-        let lanes = self.ready.remove(&node).unwrap_or_default();
-        let worked = !lanes.is_empty();
-        for lane in lanes {
-            if let Some(state) = self.lanes.get_mut(lane.index()) {
-                state.ready_on = None;
-            }
-            self.touch(lane);
+        let lanes: Vec<LaneId> = self.ready.line(node).collect();
+        for lane in &lanes {
+            self.leave_ready(*lane);
         }
-        worked
+        !lanes.is_empty()
     }
 
-    fn leave_ready(&mut self, lane: LaneId, node: NodeId) {
-        if let Some(lanes) = self.ready.get_mut(&node) {
-            lanes.retain(|other| *other != lane);
-        }
-        if let Some(state) = self.lanes.get_mut(lane.index())
-            && state.ready_on == Some(node)
-        {
-            state.ready_on = None;
+    fn leave_ready(&mut self, lane: LaneId) {
+        if let Some(place) = self.lanes.get_mut(lane.index()).and_then(|state| state.ready_on.take()) {
+            self.ready.leave(lane, place);
         }
         self.touch(lane);
     }
@@ -346,27 +358,21 @@ impl Engine {
         };
         let Some(open) = self.connections.get_mut(&connection) else { return };
         let correlation_id = open.correlation_id();
-        let mut request: Vec<(Arc<str>, TopicId, Vec<PartitionBatch>)> = Vec::new();
         let mut sent = Vec::with_capacity(chosen.len());
+        let mut topics = RequestTopics::default();
         for (lane, place) in chosen {
             let batch = self.stamp(*lane, *place, connection);
-            let (topic, id) = {
-                let topic = Arc::clone(&self.lanes[lane.index()].topic);
-                let id = self.cluster.topic_id(&topic);
-                (topic, id)
-            };
-            let window = &self.lanes[lane.index()].window[*place].batch;
+            let state = &self.lanes[lane.index()];
+            let topic_id = self.cluster.topic_id(&state.topic);
+            let window = &state.window[*place].batch;
             sent.push(SentBatch {
                 lane: *lane,
                 batch: window.number,
                 first_record: window.first_record,
-                topic_id: id,
+                topic_id,
             });
-            match request.iter_mut().find(|(name, ..)| *name == topic) {
-                Some((_, _, partitions)) => partitions.push(batch),
-                None => request.push((topic, id, vec![batch])),
-            }
-            self.leave_ready(*lane, node);
+            topics.add(&state.topic, topic_id, batch);
+            self.leave_ready(*lane);
             self.observe_sent((*lane, *place), node, connection, correlation_id);
         }
         let frame = encode_request(ProduceRequest {
@@ -375,14 +381,7 @@ impl Engine {
             client_id: &self.config.client_id,
             acks,
             timeout_ms: i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX),
-            topics: request
-                .iter_mut()
-                .map(|(topic, topic_id, partitions)| TopicBatches {
-                    topic,
-                    topic_id: *topic_id,
-                    partitions: std::mem::take(partitions),
-                })
-                .collect(),
+            topics: topics.batches(),
         });
         self.stats.requests_sent += 1;
         self.hand_over(
