@@ -10,9 +10,9 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use facteur::identifiers::ProducerIdentity;
 use facteur::wire::compression::{DecompressionLimits, codec_of, compress, decompress};
+use facteur::wire::measured_record::MeasuredRecord;
 use facteur::wire::record_batch::{
-    BatchSummary, CodecId, ProducerStamp, RecordFields, append_record_sized, body_crc, encode_header,
-    record_size_bytes,
+    BatchSummary, CodecId, ProducerStamp, RecordFields, body_crc, encode_header,
 };
 use facteur::{Compression, Header};
 
@@ -45,12 +45,13 @@ fn append(criterion: &mut Criterion) {
                     value: black_box(value),
                     headers: black_box(headers),
                 };
-                let size = record_size_bytes(&fields);
+                let measured = MeasuredRecord::of(&fields);
+                let size = measured.size_bytes();
                 if buffer.len() + size > BATCH_BYTES {
                     buffer.clear();
                     offset_delta = 0;
                 }
-                append_record_sized(&mut buffer, &fields, size);
+                measured.append_to(&mut buffer, &fields);
                 offset_delta += 1;
             });
         });

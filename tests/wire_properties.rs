@@ -9,10 +9,11 @@ use facteur::wire::WireError;
 use facteur::wire::compression::{
     DecompressionLimits, codec_of, compress, decompress, is_available, supported_levels,
 };
+use facteur::wire::measured_record::MeasuredRecord;
 use facteur::wire::reader::Reader;
 use facteur::wire::record_batch::{
-    BATCH_HEADER_BYTES, BatchSummary, CodecId, ProducerStamp, RecordFields, append_record,
-    append_record_sized, body_crc, encode_header, record_size_bytes, record_size_upper_bound,
+    BATCH_HEADER_BYTES, BatchSummary, CodecId, ProducerStamp, RecordFields, append_record, body_crc,
+    encode_header, record_size_bytes, record_size_upper_bound,
 };
 use facteur::wire::record_batch_reader::{BatchView, split_batches};
 use facteur::wire::varint::{put_varint, put_varlong, size_of_varint, size_of_varlong};
@@ -140,7 +141,7 @@ proptest! {
             let size = record_size_bytes(fields);
             let mut buffer = Vec::with_capacity(size);
             let capacity = buffer.capacity();
-            append_record_sized(&mut buffer, fields, size);
+            MeasuredRecord::of(fields).append_to(&mut buffer, fields);
             prop_assert_eq!(buffer.len(), size);
             prop_assert_eq!(buffer.capacity(), capacity);
             let bound = record_size_upper_bound(

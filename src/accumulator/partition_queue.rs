@@ -25,16 +25,15 @@ use crate::identifiers::BatchNumber;
 use crate::mutants::{self, Nudge};
 use crate::record::Record;
 use crate::time::Instant;
-use crate::wire::record_batch::{
-    BATCH_HEADER_BYTES, CodecId, RecordFields, append_record_sized, record_size_bytes,
-};
+use crate::wire::measured_record::MeasuredRecord;
+use crate::wire::record_batch::{BATCH_HEADER_BYTES, CodecId, RecordFields, record_size_bytes};
 
 /// A new lane's first segment: small, so that ten thousand lanes with a record each stay small (D-33).
 const FIRST_SEGMENT_BYTES: usize = 2 * 1024;
 /// Segments double up to this, or to `batch.size` if that is larger.
 const LARGE_SEGMENT_BYTES: usize = 64 * 1024;
 /// A compressed batch holds at most this many times `batch.size` before compression (D-37).
-const MAX_COMPRESSION_GAIN: usize = 8;
+const MAX_COMPRESSION_GAIN: f64 = 8.0;
 /// Records in one batch: its count is an `i32` on the wire, and deltas must fit.
 const MAX_BATCH_RECORDS: u32 = 1_000_000;
 /// How far ahead of the records a segment is written with zeros, see [`warm_up`].
@@ -200,6 +199,8 @@ pub struct PartitionQueue {
     next_number: u64,
     wanted: bool,
     ratio: f64,
+    /// The size, before compression, at which a batch counts as full: `batch.size` if the codec gains nothing.
+    target_bytes: usize,
     last_batch_bytes: usize,
 }
 
@@ -214,6 +215,7 @@ impl PartitionQueue {
             next_number: 0,
             wanted: true,
             ratio: 1.0,
+            target_bytes: limits.batch_size_bytes,
             last_batch_bytes: 0,
         }
     }
@@ -237,7 +239,8 @@ impl PartitionQueue {
             value: record.value,
             headers: record.headers,
         };
-        let size = record_size_bytes(&fields);
+        let measured = MeasuredRecord::of(&fields);
+        let size = measured.size_bytes();
         let total = BATCH_HEADER_BYTES + open.body_bytes + size;
         if open.record_count > 0
             && (total > limit_bytes
@@ -257,14 +260,14 @@ impl PartitionQueue {
         if end > open.warm_bytes {
             open.warm_bytes = warm_up(&mut open.current, end);
         }
-        append_record_sized(open.current.buffer_mut(), &fields, size);
+        measured.append_to(open.current.buffer_mut(), &fields);
         let opened = open.record_count == 0;
         let index = open.record_count;
         open.record_count += 1;
         open.body_bytes += size;
         open.max_timestamp_ms = open.max_timestamp_ms.max(timestamp_ms);
         let number = open.number;
-        let is_full = total >= self.target_bytes();
+        let is_full = total >= self.target_bytes;
         let wake = is_full && self.wanted;
         if wake {
             self.wanted = false;
@@ -422,28 +425,12 @@ impl PartitionQueue {
     }
 
     fn is_full(&self, open: &OpenBatch) -> bool {
-        BATCH_HEADER_BYTES + open.body_bytes >= self.target_bytes()
-    }
-
-    /// The size, before compression, at which a batch counts as full.
-    fn target_bytes(&self) -> usize {
-        match self.limits.compression {
-            Compression::None => self.limits.batch_size_bytes,
-            Compression::Gzip(_) | Compression::Snappy | Compression::Lz4 | Compression::Zstd(_) => {
-                let gain = (1.0 / (self.ratio * 1.05)).clamp(1.0, 8.0);
-                scaled(self.limits.batch_size_bytes, gain)
-                    .min(self.limits.batch_size_bytes.saturating_mul(MAX_COMPRESSION_GAIN))
-            }
-        }
+        BATCH_HEADER_BYTES + open.body_bytes >= self.target_bytes
     }
 
     /// The size, before compression, beyond which no record is added.
     fn limit_bytes(&self) -> usize {
-        if self.wanted {
-            self.target_bytes()
-        } else {
-            self.limits.growth_limit_bytes.max(self.target_bytes())
-        }
+        if self.wanted { self.target_bytes } else { self.limits.growth_limit_bytes.max(self.target_bytes) }
     }
 
     #[cold]
@@ -502,6 +489,8 @@ impl PartitionQueue {
         } else {
             (self.ratio - 0.005).max(observed)
         };
+        let gain = (1.0 / (self.ratio * 1.05)).clamp(1.0, MAX_COMPRESSION_GAIN);
+        self.target_bytes = scaled(self.limits.batch_size_bytes, gain);
     }
 }
 

@@ -24,6 +24,9 @@ use crate::wire::record_batch::record_size_upper_bound;
 /// Headers in one record: their count is an `i32` on the wire, and nobody means a million.
 const MAX_HEADERS: usize = 100_000;
 
+/// The most bytes that a batch of one record without headers has beside key and value.
+const MOST_BESIDE_BYTES: usize = 100;
+
 /// Why `try_send` did not take the record. A [`Record`] only borrows, so it is still the caller's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -59,11 +62,27 @@ pub(super) struct Sending<'a> {
     pub(super) callback: Option<Callback>,
 }
 
-impl Sending<'_> {
+/// Why a record did not go the fast way.
+enum Detour<'l> {
+    /// Something is wrong with the record itself.
+    Invalid,
+    /// The topic, or this partition of it, is not known.
+    NoLane,
+    /// The partitioner failed.
+    Failed(Error),
+    /// Once per batch and not per record: somebody must be told, or the batch needs something.
+    Append(&'l Arc<Lane>, Choice, ChosenBy, LaneAppend),
+}
+
+impl<'a> Sending<'a> {
     /// Appends, waiting for metadata and memory within `max.block.ms`.
     #[inline]
     pub(super) async fn send(&mut self) -> Result<Delivery, Error> {
-        match self.send_at_once()? {
+        let detour = match self.at_once() {
+            Ok(delivery) => return Ok(delivery),
+            Err(detour) => self.take(detour)?,
+        };
+        match detour {
             Attempt::Accepted(delivery) => Ok(delivery),
             blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..)) => {
                 Box::pin(self.send_slowly(blocked)).await
@@ -74,25 +93,94 @@ impl Sending<'_> {
     /// As [`Self::send`], on this thread: what need not wait never becomes a future.
     #[inline]
     pub(super) fn send_blocking(&mut self) -> Result<Delivery, Error> {
-        match self.send_at_once()? {
-            Attempt::Accepted(delivery) => Ok(delivery),
-            blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..)) => {
-                self.wait_here(blocked)
+        match self.at_once() {
+            Ok(delivery) => Ok(delivery),
+            Err(detour) => *self.wait_here(detour),
+        }
+    }
+
+    /// Boxed, as [`Self::try_detour`]'s.
+    #[cold]
+    fn wait_here(&mut self, detour: Detour<'_>) -> Box<Result<Delivery, Error>> {
+        Box::new(match self.take(detour) {
+            Ok(Attempt::Accepted(delivery)) => Ok(delivery),
+            Ok(
+                blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..)),
+            ) => block_on(self.send_slowly(blocked)),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// Never waits.
+    #[inline]
+    pub(super) fn try_send(&mut self) -> Result<Delivery, TrySendError> {
+        match self.at_once() {
+            Ok(delivery) => Ok(delivery),
+            Err(detour) => *self.try_detour(detour),
+        }
+    }
+
+    /// Boxed: an outcome that this wrote where the fast way's is expected would take that out of its registers.
+    #[cold]
+    fn try_detour(&mut self, detour: Detour<'_>) -> Box<Result<Delivery, TrySendError>> {
+        let is_invalid = matches!(detour, Detour::Invalid);
+        Box::new(match self.take(detour) {
+            Ok(Attempt::Accepted(delivery)) => Ok(delivery),
+            Ok(Attempt::NeedsMetadata) => Err(self.not_ready()),
+            Ok(Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..)) => Err(TrySendError::Full),
+            Err(error) if is_invalid => Err(refused(error)),
+            Err(error) => Err(TrySendError::Failed(error)),
+        })
+    }
+
+    /// The fast way, and nothing else: all of it is inlined, and what it returns is made of registers. An outcome that
+    /// joins it from elsewhere would be written to memory and read back.
+    #[inline(always)]
+    fn at_once(&mut self) -> Result<Delivery, Detour<'a>> {
+        if !is_fine(self.shared, self.record) {
+            return Err(Detour::Invalid);
+        }
+        let topic = self.topic;
+        if topic.lanes.is_empty() {
+            return Err(Detour::NoLane);
+        }
+        let choice = match topic.choose(&self.shared.config, self.record) {
+            Ok(choice) => choice,
+            Err(error) => return Err(Detour::Failed(error)),
+        };
+        match topic.lanes.get(choice.partition) {
+            Some(lane) => self.append(lane, choice),
+            None => Err(Detour::NoLane),
+        }
+    }
+
+    /// Appends to a lane that was chosen.
+    #[inline(always)]
+    fn append<'l>(&mut self, lane: &'l Arc<Lane>, choice: Choice) -> Result<Delivery, Detour<'l>> {
+        let chosen_by =
+            if choice.is_sticky { ChosenBy::Sticky(self.shared.config.batch_size) } else { ChosenBy::Record };
+        let time = self.shared.environment.shared();
+        match lane.append(self.shared, self.record, time, chosen_by, &mut self.callback) {
+            LaneAppend::Accepted(delivery, None) => Ok(delivery),
+            other @ (LaneAppend::Accepted(..)
+            | LaneAppend::Sealed(_)
+            | LaneAppend::NeedsSegment(_)
+            | LaneAppend::Closed) => Err(Detour::Append(lane, choice, chosen_by, other)),
+        }
+    }
+
+    /// Takes the detour as far as it goes without waiting.
+    #[cold]
+    fn take(&mut self, detour: Detour<'_>) -> Result<Attempt, Error> {
+        match detour {
+            Detour::Invalid => Err(what_is_wrong(self.shared, self.record)),
+            Detour::NoLane if self.shared.is_open() => Ok(Attempt::NeedsMetadata),
+            Detour::NoLane => Err(self.shared.refusal()),
+            Detour::Failed(error) => Err(error),
+            Detour::Append(lane, choice, chosen_by, append) => {
+                self.append_slowly(lane, choice, chosen_by, append)
             }
         }
-    }
-
-    #[inline(always)]
-    fn send_at_once(&mut self) -> Result<Attempt, Error> {
-        if !is_fine(self.shared, self.record) {
-            return Err(what_is_wrong(self.shared, self.record));
-        }
-        self.attempt()
-    }
-
-    #[cold]
-    fn wait_here(&mut self, blocked: Attempt) -> Result<Delivery, Error> {
-        block_on(self.send_slowly(blocked))
     }
 
     async fn send_slowly(&mut self, mut blocked: Attempt) -> Result<Delivery, Error> {
@@ -107,15 +195,15 @@ impl Sending<'_> {
                 Attempt::Accepted(delivery) => return Ok(delivery),
                 Attempt::NeedsMetadata => {
                     self.wait_for_metadata(begun, deadline).await?;
-                    blocked = self.attempt()?;
+                    blocked = self.attempt_again()?;
                 }
                 Attempt::NeedsMemory(lane, choice, bytes) => {
                     self.wait_for_memory(&lane, bytes, begun, deadline).await?;
-                    blocked = self.append(&lane, choice)?;
+                    blocked = self.append_after(&lane, choice)?;
                 }
                 Attempt::NeedsProgress(lane, choice, bytes) => {
                     self.wait_for_progress(&lane, bytes, begun, deadline).await?;
-                    blocked = self.append(&lane, choice)?;
+                    blocked = self.append_after(&lane, choice)?;
                 }
             }
         }
@@ -130,19 +218,6 @@ impl Sending<'_> {
         self.wait_for_metadata(begun, begun + self.shared.config.max_block).await
     }
 
-    /// Never waits.
-    #[inline]
-    pub(super) fn try_send(&mut self) -> Result<Delivery, TrySendError> {
-        if !is_fine(self.shared, self.record) {
-            return Err(refused(what_is_wrong(self.shared, self.record)));
-        }
-        match self.attempt().map_err(TrySendError::Failed)? {
-            Attempt::Accepted(delivery) => Ok(delivery),
-            Attempt::NeedsMetadata => Err(self.not_ready()),
-            Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..) => Err(TrySendError::Full),
-        }
-    }
-
     #[cold]
     fn not_ready(&self) -> TrySendError {
         if let Some(error) = self.final_refusal(self.topic.answer().error) {
@@ -152,40 +227,23 @@ impl Sending<'_> {
         TrySendError::NotReady
     }
 
-    /// Chooses the partition and appends.
-    #[inline(always)]
-    fn attempt(&mut self) -> Result<Attempt, Error> {
-        if self.topic.lanes.is_empty() {
-            return self.without_lane();
-        }
-        let choice = self.topic.choose(&self.shared.config, self.record)?;
-        match self.topic.lanes.get(choice.partition) {
-            Some(lane) => self.append(lane, choice),
-            None => self.without_lane(),
+    /// From the beginning, after a wait.
+    fn attempt_again(&mut self) -> Result<Attempt, Error> {
+        match self.at_once() {
+            Ok(delivery) => Ok(Attempt::Accepted(delivery)),
+            Err(detour) => self.take(detour),
         }
     }
 
-    #[cold]
-    fn without_lane(&self) -> Result<Attempt, Error> {
-        if self.shared.is_open() { Ok(Attempt::NeedsMetadata) } else { Err(self.shared.refusal()) }
-    }
-
-    /// Appends to a lane that was chosen.
-    #[inline(always)]
-    fn append(&mut self, lane: &Arc<Lane>, choice: Choice) -> Result<Attempt, Error> {
-        let chosen_by =
-            if choice.is_sticky { ChosenBy::Sticky(self.shared.config.batch_size) } else { ChosenBy::Record };
-        let time = self.shared.environment.shared();
-        match lane.append(self.shared, self.record, time, chosen_by, &mut self.callback) {
-            LaneAppend::Accepted(delivery, None) => Ok(Attempt::Accepted(delivery)),
-            other @ (LaneAppend::Accepted(..)
-            | LaneAppend::Sealed(_)
-            | LaneAppend::NeedsSegment(_)
-            | LaneAppend::Closed) => self.append_slowly(lane, choice, chosen_by, other),
+    /// To the lane that was chosen, after a wait.
+    fn append_after(&mut self, lane: &Arc<Lane>, choice: Choice) -> Result<Attempt, Error> {
+        match self.append(lane, choice) {
+            Ok(delivery) => Ok(Attempt::Accepted(delivery)),
+            Err(detour) => self.take(detour),
         }
     }
 
-    /// Once per batch and not per record: somebody must be told, or the batch needs something.
+    /// Somebody must be told, or the batch needs something.
     #[cold]
     fn append_slowly(
         &mut self,
@@ -367,7 +425,16 @@ fn is_fine(shared: &Shared, record: &Record<'_>) -> bool {
     record.partition.unwrap_or(0) >= 0
         && record.timestamp_ms.unwrap_or(0) >= 0
         && record.headers.len() <= MAX_HEADERS
-        && size_bytes(record) <= shared.config.max_request_size.min(shared.config.buffer_memory)
+        && fits(record, shared.config.max_request_size.min(shared.config.buffer_memory))
+}
+
+/// Nearly every record is so small that the exact bound need not be known.
+#[inline(always)]
+fn fits(record: &Record<'_>, limit: usize) -> bool {
+    let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let is_small = record.headers.is_empty()
+        && len(record.key).saturating_add(len(record.value)).saturating_add(MOST_BESIDE_BYTES) <= limit;
+    is_small || size_bytes(record) <= limit
 }
 
 #[inline(always)]

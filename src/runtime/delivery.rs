@@ -242,6 +242,9 @@ impl BatchCell {
     }
 
     fn unregister(&self, slot: WakerSlot) {
+        if self.whole.get().is_some() {
+            return;
+        }
         let waker = {
             let mut inner = self.lock();
             let is_current = inner.generation == slot.generation;
@@ -429,6 +432,7 @@ impl std::fmt::Debug for Delivery {
 }
 
 impl Delivery {
+    #[inline]
     pub(crate) const fn new(cell: Arc<BatchCell>, index: u32, timestamp_ms: i64) -> Self {
         Self { cell, index, timestamp_ms, slot: None }
     }
@@ -522,10 +526,9 @@ impl Future for Delivery {
 }
 
 impl Drop for Delivery {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(slot) = self.slot
-            && self.cell.whole.get().is_none()
-        {
+        if let Some(slot) = self.slot {
             self.cell.unregister(slot);
         }
     }

@@ -13,6 +13,7 @@ pub mod api;
 pub mod compression;
 mod crc_of_both;
 pub mod frame;
+pub mod measured_record;
 pub mod reader;
 pub mod record_batch;
 pub mod record_batch_reader;

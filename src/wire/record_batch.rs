@@ -38,7 +38,7 @@ use crate::identifiers::ProducerIdentity;
 use crate::record::Header;
 use crate::wire::WireError;
 use crate::wire::crc_of_both::crc_of_both;
-use crate::wire::varint::{put_varint, put_varlong, size_of_varint, size_of_varlong, zigzag, zigzag_long};
+use crate::wire::measured_record::{MeasuredRecord, as_length, headers_bytes, size_of_optional};
 
 /// Bytes of a batch before its records.
 pub const BATCH_HEADER_BYTES: usize = 61;
@@ -66,44 +66,12 @@ pub struct RecordFields<'a> {
     pub headers: &'a [Header<'a>],
 }
 
-/// Bytes that the record takes in a batch, its length varint included. Exact.
-///
-/// A record whose parts exceed 2 GiB cannot be encoded; `max.request.size` refuses it long before.
+/// Bytes that the record takes in a batch, its length varint included. Exact. For a record that is to be written, see
+/// [`MeasuredRecord`].
 #[must_use]
 #[inline]
 pub fn record_size_bytes(fields: &RecordFields<'_>) -> usize {
-    let body = record_body_bytes(fields);
-    body + size_of_varint(as_length(body))
-}
-
-#[inline]
-fn record_body_bytes(fields: &RecordFields<'_>) -> usize {
-    1 + size_of_varlong(fields.timestamp_delta_ms)
-        + size_of_varint(fields.offset_delta)
-        + size_of_optional(fields.key.map(<[u8]>::len))
-        + size_of_optional(fields.value.map(<[u8]>::len))
-        + headers_bytes(fields.headers)
-}
-
-#[inline]
-fn headers_bytes(headers: &[Header<'_>]) -> usize {
-    let mut size = size_of_varint(as_length(headers.len()));
-    for header in headers {
-        size += size_of_optional(Some(header.key.len()));
-        size += size_of_optional(header.value.map(<[u8]>::len));
-    }
-    size
-}
-
-#[inline]
-fn size_of_optional(length: Option<usize>) -> usize {
-    length.map_or(1, |length| size_of_varint(as_length(length)) + length)
-}
-
-/// A length as the wire writes it. Records are bounded by `max.request.size`, an `i32`, before they get here.
-#[inline]
-fn as_length(length: usize) -> i32 {
-    i32::try_from(length).unwrap_or(i32::MAX)
+    MeasuredRecord::of(fields).size_bytes()
 }
 
 /// The most bytes that a record can take in a batch of its own, header and all, whatever its deltas turn out to be.
@@ -125,108 +93,7 @@ pub fn record_size_upper_bound(
 /// Appends a record. Allocates nothing if the buffer has [`record_size_bytes`] to spare.
 #[inline]
 pub fn append_record(buffer: &mut Vec<u8>, fields: &RecordFields<'_>) {
-    append_record_sized(buffer, fields, record_size_bytes(fields));
-}
-
-/// Appends a record whose [`record_size_bytes`] the caller has already computed as `size_bytes`, which it needed to
-/// know whether the record fits.
-#[inline]
-pub fn append_record_sized(buffer: &mut Vec<u8>, fields: &RecordFields<'_>, size_bytes: usize) {
-    debug_assert_eq!(size_bytes, record_size_bytes(fields), "the size is that of these fields");
-    buffer.reserve(size_bytes);
-    let start = buffer.len();
-    append_beginning(buffer, fields, body_bytes_of(size_bytes));
-    append_optional(buffer, fields.key);
-    append_optional(buffer, fields.value);
-    if fields.headers.is_empty() {
-        buffer.push(0);
-    } else {
-        append_headers(buffer, fields.headers);
-    }
-    debug_assert_eq!(buffer.len() - start, size_bytes, "the record took the bytes that were computed");
-}
-
-/// The record's length field: what `size_bytes` leaves when the length varint itself is taken away.
-#[inline]
-fn body_bytes_of(size_bytes: usize) -> usize {
-    // The varint's size depends on the body's, which is at most five bytes smaller: two guesses settle it.
-    let guess = size_bytes.saturating_sub(size_of_varint(as_length(size_bytes)));
-    if guess + size_of_varint(as_length(guess)) == size_bytes { guess } else { guess + 1 }
-}
-
-/// Length, attributes, timestamp delta, offset delta: at most 16 bytes unless the timestamp delta is beyond 24 days,
-/// put together in one register and stored at once.
-#[inline]
-fn append_beginning(buffer: &mut Vec<u8>, fields: &RecordFields<'_>, body_bytes: usize) {
-    let timestamp_delta = zigzag_long(fields.timestamp_delta_ms);
-    match u32::try_from(timestamp_delta) {
-        // Storing a full register needs room for it, even if part of it is taken back.
-        Ok(timestamp_delta) if buffer.capacity() - buffer.len() >= 16 => {
-            let mut register = Register::default();
-            register.varint(zigzag(as_length(body_bytes)));
-            register.varint(0);
-            register.varint(timestamp_delta);
-            register.varint(zigzag(fields.offset_delta));
-            let end = buffer.len() + register.bytes;
-            buffer.extend_from_slice(&register.bits.to_le_bytes());
-            buffer.truncate(end);
-        }
-        _ => {
-            put_varint(buffer, as_length(body_bytes));
-            buffer.push(0);
-            put_varlong(buffer, fields.timestamp_delta_ms);
-            put_varint(buffer, fields.offset_delta);
-        }
-    }
-}
-
-/// Up to 16 bytes of varints, lowest first.
-#[derive(Default)]
-struct Register {
-    bits: u128,
-    bytes: usize,
-}
-
-impl Register {
-    #[inline]
-    fn varint(&mut self, value: u32) {
-        let (bits, bytes) = if value < 0x80 { (u64::from(value), 1) } else { spread(value) };
-        self.bits |= u128::from(bits) << (self.bytes * 8);
-        self.bytes += bytes;
-    }
-}
-
-/// The bytes of an unsigned varint in one register, and their number.
-#[inline]
-fn spread(value: u32) -> (u64, usize) {
-    let value = u64::from(value);
-    let bytes = (64 - (value | 1).leading_zeros() as usize).div_ceil(7);
-    let sevens = (value & 0x7f)
-        | (value & 0x3f80) << 1
-        | (value & 0x1f_c000) << 2
-        | (value & 0xfe0_0000) << 3
-        | (value & 0xf000_0000) << 4;
-    let continuation = 0x80_8080_8080_u64 & ((1_u64 << ((bytes - 1) * 8)) - 1);
-    (sevens | continuation, bytes)
-}
-
-#[inline]
-fn append_optional(buffer: &mut Vec<u8>, bytes: Option<&[u8]>) {
-    match bytes {
-        Some(bytes) => {
-            put_varint(buffer, as_length(bytes.len()));
-            buffer.extend_from_slice(bytes);
-        }
-        None => buffer.push(1),
-    }
-}
-
-fn append_headers(buffer: &mut Vec<u8>, headers: &[Header<'_>]) {
-    put_varint(buffer, as_length(headers.len()));
-    for header in headers {
-        append_optional(buffer, Some(header.key.as_bytes()));
-        append_optional(buffer, header.value);
-    }
+    MeasuredRecord::of(fields).append_to(buffer, fields);
 }
 
 /// A codec's number in the attributes.

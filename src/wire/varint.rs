@@ -37,17 +37,19 @@ pub const fn unzigzag_long(value: u64) -> i64 {
 #[must_use]
 #[inline]
 pub const fn size_of_unsigned_varint(value: u32) -> usize {
-    // Seven bits a byte, and at least one byte. The division by a constant becomes a multiplication.
-    let bits = 32 - (value | 1).leading_zeros() as usize;
-    bits.div_ceil(7)
+    sevens(32 - (value | 1).leading_zeros() as usize)
 }
 
 /// Bytes of an unsigned varlong: 1 to 10.
 #[must_use]
 #[inline]
 pub const fn size_of_unsigned_varlong(value: u64) -> usize {
-    let bits = 64 - (value | 1).leading_zeros() as usize;
-    bits.div_ceil(7)
+    sevens(64 - (value | 1).leading_zeros() as usize)
+}
+
+/// `bits.div_ceil(7)` for 1 to 64 bits, by 9/64 instead of 1/7: a shift, where a division becomes several instructions.
+const fn sevens(bits: usize) -> usize {
+    (bits * 9 + 64) >> 6
 }
 
 /// Bytes of a zigzag varint: 1 to 5.
@@ -95,4 +97,15 @@ pub fn put_unsigned_varlong(buffer: &mut Vec<u8>, mut value: u64) {
 #[allow(clippy::cast_possible_truncation, reason = "the mask leaves seven bits")]
 const fn low_byte(value: u64) -> u8 {
     (value & 0x7f) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    // Fails if a size is wrong for any number of bits.
+    #[test]
+    fn nine_64ths_are_a_seventh() {
+        for bits in 1..=64_usize {
+            assert_eq!(super::sevens(bits), bits.div_ceil(7), "{bits} bits");
+        }
+    }
 }
