@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Every row of the performance bars, one after the other, and the table: bar, figure, met or not.
 #
-#   scripts/arena.sh [--out DIR] [--quick] [WORKLOAD|GROUP]…       all against the sink unless some are named
+#   scripts/arena.sh [--out DIR] [--quick] [--clients LIST] [--round-seconds N] [WORKLOAD|GROUP]…
+#                                                                 all against the sink unless some are named
 #   scripts/arena.sh --list                                       workloads and groups, with the arena's options
 #
 # Groups: sink (the default), extra (rows without a bar), kafka (a real Kafka 4.4.0, by scripts/arena-kafka.sh), all.
 # DIR (target/arena) gets WORKLOAD.md, .svg and .tsv of each, and bars.md. What an earlier run left there of these names goes
 # first: a bar is judged by figures of this run only, and one whose workload was not run is not judged.
+# --clients: only these, in the workloads that are not about facteur alone; a bar is then judged among them.
 # --quick is for trying the script: two rounds of a second. Its figures say nothing.
 # Exit code 1 if a workload failed. A bar that is not met is not a failure.
 set -euo pipefail
@@ -71,12 +73,14 @@ list() {
   done
 }
 
-out=$root/target/arena rounds=(--rounds 5) wanted=()
+out=$root/target/arena rounds=(--rounds 5) wanted=() clients=()
 while [ $# -gt 0 ]; do
   case $1 in
-    -h | --help) sed -n '2,13p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 0 ;;
+    -h | --help) sed -n '2,14p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 0 ;;
     --list) list; exit 0 ;;
     --quick) rounds=(--rounds 2 --round-seconds 1 --warm-up-seconds 1) ;;
+    --clients) [ $# -ge 2 ] || die "--clients needs names"; clients=(--clients "$2"); shift ;;
+    --round-seconds) [ $# -ge 2 ] || die "--round-seconds needs a number"; rounds+=(--round-seconds "$2"); shift ;;
     --out) [ $# -ge 2 ] || die "--out needs a directory"; out=$2; shift ;;
     -*) die "unknown option $1; see scripts/arena.sh --help" ;;
     *) wanted+=("$1") ;;
@@ -136,6 +140,7 @@ for entry in "${chosen[@]}"; do
   fi
   command=("$CARGO_TARGET_DIR/release/arena")
   [ "$group" != kafka ] || command=("$root/scripts/arena-kafka.sh")
+  [[ " ${options[*]-} " == *" --clients "* ]] || command+=(${clients[@]+"${clients[@]}"})
   command+=(${options[@]+"${options[@]}"} "${rounds[@]}" --figures "$out/$name.tsv" --plot "$out/$name.svg")
   if ! "${command[@]}" >"$out/$name.md"; then
     # Without its figures, so that nothing is judged by them.
