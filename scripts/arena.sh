@@ -76,7 +76,7 @@ list() {
 out=$root/target/arena rounds=(--rounds 5) wanted=() clients=()
 while [ $# -gt 0 ]; do
   case $1 in
-    -h | --help) sed -n '2,14p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 0 ;;
+    -h | --help) sed -n '2,13p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 0 ;;
     --list) list; exit 0 ;;
     --quick) rounds=(--rounds 2 --round-seconds 1 --warm-up-seconds 1) ;;
     --clients) [ $# -ge 2 ] || die "--clients needs names"; clients=(--clients "$2"); shift ;;
