@@ -165,14 +165,23 @@ impl BatchCell {
         wake_all(wakers.into_iter().flatten());
     }
 
+    /// The record's result, if it is that of the whole batch: without a lock.
+    fn whole_result(
+        self: &Arc<Self>,
+        index: u32,
+        timestamp_ms: i64,
+    ) -> Option<Result<DeliveryReport, Error>> {
+        self.whole.get().map(|outcome| self.report(outcome, 0, index, timestamp_ms))
+    }
+
     /// The record's result, if it is known.
     pub(crate) fn result(
         self: &Arc<Self>,
         index: u32,
         timestamp_ms: i64,
     ) -> Option<Result<DeliveryReport, Error>> {
-        if let Some(outcome) = self.whole.get() {
-            return Some(self.report(outcome, 0, index, timestamp_ms));
+        if let Some(result) = self.whole_result(index, timestamp_ms) {
+            return Some(result);
         }
         let part = self
             .lock()
@@ -505,7 +514,7 @@ impl Future for Delivery {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Some(result) = this.cell.result(this.index, this.timestamp_ms) {
+        if let Some(result) = this.cell.whole_result(this.index, this.timestamp_ms) {
             return Poll::Ready(result);
         }
         let index = this.index;

@@ -10,7 +10,7 @@ use facteur::wire::record_batch::{RecordFields, append_record, encode_header};
 use facteur::wire::record_batch_reader::BatchView;
 use facteur::{Cause, Compression, Header};
 
-use super::peer::METADATA;
+use super::peer::{METADATA, Reply};
 use super::world::World;
 
 const ROOMY: &[(&str, &str)] =
@@ -42,6 +42,46 @@ fn a1_requests_of_a_node_rotate_over_its_partitions() {
     }
     world.run();
     assert_eq!(world.request().batches.len(), 3);
+}
+
+// A request may hold thousands of topics, and brokers answer in an order of their own. Fails if a topic stands in it twice,
+// if a batch gets another one's answer, or if a request that has room for all leaves some out.
+#[test]
+fn a_request_of_many_topics_is_answered_in_any_order() {
+    let mut world = World::with(&[("batch.size", "200"), ("linger.ms", "5")], 1, &[1]);
+    let topics: Vec<String> = (0..300).map(|number| format!("topic-{number}")).collect();
+    for (topic, id) in topics.iter().zip(0_u16..) {
+        let mut described = world.cluster.topics["t"].clone();
+        described.id[..2].copy_from_slice(&(id + 1).to_be_bytes());
+        described.partitions = vec![(1, 0), (1, 0)];
+        world.cluster.topics.insert(topic.clone(), described);
+        world.event(Event::TopicWanted { topic: topic.as_str().into() });
+    }
+    world.advance(1_000);
+    // First one partition of every topic, then the other one of every topic.
+    let all: Vec<(&str, i32)> =
+        [1, 0].iter().flat_map(|partition| topics.iter().map(|topic| (&**topic, *partition))).collect();
+    let records: Vec<usize> =
+        all.iter().map(|(topic, partition)| world.append(topic, *partition, "value")).collect();
+    world.advance(10);
+
+    let request = world.request();
+    assert!(world.requests.is_empty(), "all fit into one");
+    let mut named: Vec<(&str, i32)> =
+        request.batches.iter().map(|batch| (&*batch.topic, batch.partition)).collect();
+    assert_eq!(named.chunk_by(|before, next| before.0 == next.0).count(), 300, "each topic once");
+    let mut replies: Vec<Reply> =
+        request.batches.iter().zip(0..).map(|(batch, at)| Reply::to(batch, 0, 1_000 + at)).collect();
+    replies.reverse();
+    world.answer(&request, &replies);
+
+    for (record, place) in records.into_iter().zip(&all) {
+        let at = named.iter().position(|name| name == place).expect("it was sent");
+        world.assert_acknowledged(record, i64::try_from(1_000 + at).ok());
+    }
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(named.len(), 600, "each partition once");
 }
 
 // A2: the batch is full and the lingering time long. Fails if it waits.
