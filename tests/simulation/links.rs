@@ -154,12 +154,15 @@ impl World {
                     front.is_begun = true;
                     self.producers[producer].event(Event::WriteProgress { connection });
                 }
-                let at = if is_closed {
-                    closed_until
+                let happening = Happening::Drain { link: index };
+                if is_closed {
+                    let link = self.network.link(index);
+                    let planned = std::mem::replace(&mut link.drain_again, closed_until);
+                    self.cx.plan_once(planned, closed_until, happening);
                 } else {
-                    now + Duration::from_micros(1 + self.cx.tape.below(5_000))
-                };
-                self.cx.plan(at, Happening::Drain { link: index });
+                    let at = now + Duration::from_micros(1 + self.cx.tape.below(5_000));
+                    self.cx.plan(at, happening);
+                }
                 return;
             }
             let latency = self.latency_us(node);

@@ -72,6 +72,7 @@ pub struct Link {
     pub silent_until: Instant,
     /// When what is held up is looked at again. Once at a time is enough: with a look for each of many short stalls, and another
     /// for each look, their number would grow with its square.
+    pub drain_again: Instant,
     pub up_again: Instant,
     pub down_again: Instant,
 }
@@ -93,6 +94,7 @@ impl Link {
             up_budget: None,
             down_budget: None,
             silent_until: Instant::ZERO,
+            drain_again: Instant::ZERO,
             up_again: Instant::ZERO,
             down_again: Instant::ZERO,
         }

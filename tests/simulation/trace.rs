@@ -51,6 +51,12 @@ impl Trace {
         }
     }
 
+    /// The last lines, each on a line of its own: for who will not come to the end.
+    pub fn last(&self, lines: usize) -> String {
+        let all = self.lines.as_deref().unwrap_or_default();
+        all[all.len().saturating_sub(lines)..].iter().flat_map(|line| ["\n", line]).collect()
+    }
+
     pub const fn is_told(&self) -> bool {
         self.lines.is_some()
     }

@@ -120,7 +120,12 @@ impl World {
                 break;
             }
             self.steps += 1;
-            assert!(self.steps < MAX_STEPS, "the run goes round in circles at {:?}", self.cx.now);
+            assert!(
+                self.steps < MAX_STEPS,
+                "the run goes round in circles at {:?}{}",
+                self.cx.now,
+                self.cx.trace.last(60)
+            );
             self.cx.now = self.cx.now.max(next);
             // Sockets before timers (K16): whatever has happened by now is handled before deadlines are looked at.
             if let Some(happening) = self.cx.queue.pop_due(self.cx.now) {

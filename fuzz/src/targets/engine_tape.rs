@@ -18,7 +18,7 @@
 use std::fmt::Write as _;
 
 use crate::simulation::runner;
-use crate::simulation::tape::{SMALL, Tape};
+use crate::simulation::tape::{KINDS, SMALL, Tape};
 
 /// More than the longest run that a seed draws.
 const MOST_CHOICES: usize = 1 << 14;
@@ -60,7 +60,7 @@ pub fn bytes(choices: &[u64]) -> Vec<u8> {
 
 /// As the simulation reads it from a file.
 fn text(choices: &[u64]) -> String {
-    let mut text = format!("# found by engine_tape\n{SMALL}\n");
+    let mut text = format!("# found by engine_tape\n{SMALL}\n{KINDS}{}\n", usize::MAX);
     for line in choices.chunks(24) {
         for choice in line {
             let _never = write!(text, "{choice} ");
@@ -73,11 +73,11 @@ fn text(choices: &[u64]) -> String {
 /// Runs the target.
 pub fn run(data: &[u8]) {
     let choices = choices(data);
+    if let Some(file) = std::env::var_os("FACTEUR_TAPE") {
+        std::fs::write(file, text(&choices)).expect("FACTEUR_TAPE is a file that can be written");
+    }
     let result = runner::run_tape(Tape::recorded(choices.clone()).small(), false);
     if !result.breaches.is_empty() {
-        if let Some(file) = std::env::var_os("FACTEUR_TAPE") {
-            std::fs::write(file, text(&choices)).expect("FACTEUR_TAPE is a file that can be written");
-        }
         panic!("a run of {} choices broke: {:?}", choices.len(), result.breaches);
     }
     let counts = result.stats.counts;
