@@ -36,6 +36,7 @@ pub struct Exemptions {
     keeps_former_lives: bool,
     deserve_refusal: Vec<RecordId>,
     given_up_as_set: Vec<RecordId>,
+    believed_a_lie: Vec<RecordId>,
 }
 
 impl Exemptions {
@@ -43,6 +44,12 @@ impl Exemptions {
     /// the moment of the cut: what is accepted later is promised again.
     pub fn cut_off(&mut self, lane: Lane, end_offset: i64, at_ns: u64) {
         self.cuts.push(Cut { lane, at_ns, end_offset });
+    }
+
+    /// An unclean election cut off the end of a lane's log, which was not acknowledged: nothing that was promised is lost, but
+    /// what the broker knew of its producers.
+    pub fn tail_cut_off(&mut self, lane: Lane, at_ns: u64) {
+        self.cut_off(lane, i64::MAX, at_ns);
     }
 
     /// The broker forgot the lane's producers, from this moment on (D-17: by record time; or a fault made it).
@@ -62,28 +69,52 @@ impl Exemptions {
 
     /// The record is refused by every broker (too large, invalid, not authorised): no progress is owed (Q14).
     pub fn deserves_refusal(&mut self, id: RecordId) {
-        if let Err(place) = self.deserve_refusal.binary_search(&id) {
-            self.deserve_refusal.insert(place, id);
-        }
+        note(&mut self.deserve_refusal, id);
     }
 
     /// The user has said how often to send (`retries`, D-14) or how long to wait (`close(timeout)`, D-22), and that was used
     /// up: the record has its outcome, but no progress is owed (Q14).
     pub fn given_up_as_set(&mut self, id: RecordId) {
-        if let Err(place) = self.given_up_as_set.binary_search(&id) {
-            self.given_up_as_set.insert(place, id);
-        }
+        note(&mut self.given_up_as_set, id);
+    }
+
+    /// A broker invented a leader epoch above the true one. Without topic ids the truth then looks like a topic that was made
+    /// anew (B22, D-40), and what is in doubt by then stays so: no progress is owed (Q14).
+    pub fn believed_a_lie(&mut self, id: RecordId) {
+        note(&mut self.believed_a_lie, id);
     }
 
     /// Whether an acknowledged record may be missing, or elsewhere than told.
-    pub(super) fn may_be_missing(&self, entry: &Entry, offset: Option<i64>, start_offset: i64) -> bool {
+    pub(super) fn may_be_missing(
+        &self,
+        history: &History,
+        entry: &Entry,
+        offset: Option<i64>,
+        start_offset: i64,
+    ) -> bool {
         start_offset > offset.unwrap_or(0)
             || self.cuts.iter().any(|cut| {
                 cut.lane == entry.lane
                     && entry.accepted_ns <= cut.at_ns
                     && offset.is_none_or(|offset| offset >= cut.end_offset)
             })
+            || (offset.is_none() && self.is_proven_by_a_forgetful_broker(history, entry))
             || (!self.keeps_former_lives && self.spans_recreation(entry))
+    }
+
+    /// Told without an offset, so proven by a later sequence (D-4): but the lane had been cut off, nothing that was sent since
+    /// had been acknowledged when the record came, and a broker that has forgotten a producer takes any sequence for the
+    /// first. Unclean elections lose what is acknowledged; this is their other way.
+    fn is_proven_by_a_forgetful_broker(&self, history: &History, entry: &Entry) -> bool {
+        let is_of = |cut: &&Cut| cut.lane == entry.lane && cut.at_ns <= entry.told_ns;
+        self.cuts.iter().filter(is_of).any(|cut| {
+            !history.records().any(|(_, other)| {
+                other.lane == entry.lane
+                    && other.accepted_ns > cut.at_ns
+                    && other.told_ns <= entry.accepted_ns
+                    && other.told.is_some_and(super::Told::is_acknowledged)
+            })
+        })
     }
 
     pub(super) fn spans_recreation(&self, entry: &Entry) -> bool {
@@ -98,6 +129,10 @@ impl Exemptions {
 
     pub(super) fn is_bound_to_be_refused(&self, id: RecordId) -> bool {
         !self.deserve_refusal.is_empty() && self.deserve_refusal.binary_search(&id).is_ok()
+    }
+
+    pub(super) fn has_believed_a_lie(&self, id: RecordId) -> bool {
+        !self.believed_a_lie.is_empty() && self.believed_a_lie.binary_search(&id).is_ok()
     }
 
     pub(super) fn was_given_up_as_set(&self, id: RecordId) -> bool {
@@ -142,5 +177,12 @@ impl Exemptions {
         };
         let fogs = self.fogs.iter().map(|fog| Fog { to_ns: end_of(fog), ..*fog }).collect();
         Some(Self { fogs, ..Self::default() })
+    }
+}
+
+/// Into its place in a sorted list.
+fn note(list: &mut Vec<RecordId>, id: RecordId) {
+    if let Err(place) = list.binary_search(&id) {
+        list.insert(place, id);
     }
 }

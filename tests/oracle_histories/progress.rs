@@ -87,6 +87,30 @@ fn q14_a_record_that_every_broker_refuses_owes_no_progress() {
     story.is_fine();
 }
 
+// B22, D-40: a broker invented a leader epoch. Fails if that excuses a rejection, or an outcome that comes too late.
+#[test]
+fn q14_what_a_lie_made_look_like_another_topic_may_stay_in_doubt() {
+    for (passes, is_clean, is_fine) in
+        [(5 * SECOND, false, true), (5 * SECOND, true, false), (L + MS, false, false)]
+    {
+        let mut story = Story::new();
+        let id = story.sent(A);
+        story.history.exemptions.believed_a_lie(id);
+        story.heals();
+        story.passes(passes);
+        if is_clean {
+            story.rejected(id);
+        } else {
+            story.unknown(id);
+        }
+        if is_fine {
+            story.is_fine();
+        } else {
+            story.breaks(&[Check::Q14]);
+        }
+    }
+}
+
 // D-14, D-22: `retries` and `close(timeout)` are the user's. Fails if that excuses an outcome that comes too late.
 #[test]
 fn q14_what_the_users_own_limits_ended_owes_no_progress_but_an_outcome_in_time() {

@@ -56,6 +56,8 @@ pub struct Context {
     pub acked: Vec<Acked>,
     /// Peace: nothing is delayed and nobody is troubled any more.
     pub is_healed: bool,
+    /// Brokers have been made to invent leader epochs.
+    pub epochs_were_invented: bool,
 }
 
 impl Context {

@@ -359,11 +359,15 @@ impl World {
             FaultKind::DeleteRecords => ClusterFault::DeleteRecords { at },
             FaultKind::DiskFull => ClusterFault::DiskFull { node, ms },
             FaultKind::BadHint => {
+                self.cx.epochs_were_invented = true;
                 let kinds =
                     [BadHint::Stale, BadHint::Itself, BadHint::Negative, BadHint::Unknown, BadHint::Foreign];
                 ClusterFault::BadHint { kind: self.cx.tape.one_of(&kinds), times }
             }
-            FaultKind::PingPong => ClusterFault::PingPong { at, ms },
+            FaultKind::PingPong => {
+                self.cx.epochs_were_invented = true;
+                ClusterFault::PingPong { at, ms }
+            }
             FaultKind::Hostile => ClusterFault::HostileAnswer { kind: self.cx.tape.one_of(&SPOILERS), times },
             FaultKind::InvalidRecord => ClusterFault::InvalidRecord { times },
             FaultKind::ForgetProducers => {

@@ -359,7 +359,7 @@ impl Producer {
             let told = told_of(outcome, i64::try_from(place - from).expect("small"), cx);
             cx.trace.note(4, record.0, told.1);
             cx.history.told(record, told.0, cx.now.as_nanos());
-            shape::excuse_outcome(&self.config, record, outcome, &mut cx.history);
+            shape::excuse_outcome(&self.config, record, outcome, cx);
             self.senders.resolved(record);
         }
         self.unresolved -= u64::from(count);

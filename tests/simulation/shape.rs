@@ -6,6 +6,7 @@ use facteur::engine::BatchOutcome;
 use facteur::{Cause, Compression, ErrorCode, ProducerConfig};
 
 use super::cluster::{Cluster, ClusterPlan, Primed, TopicPlan, Where};
+use super::context::Context;
 use super::payload;
 use super::swarm::{Plan, SPARE_PARTITIONS};
 use super::tape::{Draw, Tape};
@@ -108,18 +109,18 @@ pub fn excuse_losses(plan: &Plan, cluster: &Cluster, history: &mut History) {
     history.exemptions.former_lives_are_kept();
     for loss in cluster.losses() {
         let lane = lane_of(plan, &loss.topic, loss.partition);
-        history.exemptions.cut_off(lane, loss.from, loss.at.as_nanos());
+        if loss.was_acknowledged {
+            history.exemptions.cut_off(lane, loss.from, loss.at.as_nanos());
+        } else {
+            history.exemptions.tail_cut_off(lane, loss.at.as_nanos());
+        }
     }
 }
 
-/// Outcomes for which nobody is to blame though all works again: what every broker of the run is too old for, and what the
-/// user's own limits ended.
-pub fn excuse_outcome(
-    config: &ProducerConfig,
-    record: RecordId,
-    outcome: &BatchOutcome,
-    history: &mut History,
-) {
+/// Outcomes for which nobody is to blame though all works again: what every broker of the run is too old for, what the
+/// user's own limits ended, and what a lie made look like another log.
+pub fn excuse_outcome(config: &ProducerConfig, record: RecordId, outcome: &BatchOutcome, cx: &mut Context) {
+    let exemptions = &mut cx.history.exemptions;
     let (BatchOutcome::Rejected { cause, attempts } | BatchOutcome::Unknown { cause, attempts }) = outcome
     else {
         return;
@@ -128,10 +129,13 @@ pub fn excuse_outcome(
     let is_too_new = matches!(config.compression, Compression::Zstd(_))
         && matches!(cause, Cause::Broker { code: ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, .. });
     if is_too_new {
-        history.exemptions.deserves_refusal(record);
+        exemptions.deserves_refusal(record);
     }
     // The world stops a producer that is being closed only at the end of its time.
     if *attempts > config.retries || matches!(cause, Cause::Closed) {
-        history.exemptions.given_up_as_set(record);
+        exemptions.given_up_as_set(record);
+    }
+    if cx.epochs_were_invented && matches!(cause, Cause::TopicRecreated) {
+        exemptions.believed_a_lie(record);
     }
 }

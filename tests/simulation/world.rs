@@ -89,6 +89,7 @@ impl World {
                 counts: Counts::default(),
                 acked: Vec::new(),
                 is_healed: false,
+                epochs_were_invented: false,
             },
             network: Network::new(plan.brokers, plan.producers),
             cluster,

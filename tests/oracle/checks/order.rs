@@ -76,7 +76,7 @@ fn gaps(evidence: &Evidence<'_>, lane: Lane, records: &[RecordId], findings: &mu
         }
         let Some(entry) = evidence.history.entry(id) else { continue };
         let Some(Told::Acknowledged { offset }) = entry.told else { continue };
-        if !evidence.history.exemptions.may_be_missing(entry, offset, start) {
+        if !evidence.history.exemptions.may_be_missing(evidence.history, entry, offset, start) {
             findings.about(Check::Q8, id, || {
                 format!("lane {}: record {} was acknowledged and is a hole in the log", lane.0, id.0)
             });

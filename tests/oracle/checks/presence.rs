@@ -58,7 +58,8 @@ fn said_and_seen(
                 return;
             }
             let start = evidence.log.lanes.get(entry.lane.place()).map_or(0, |log| log.start_offset);
-            if is_there || evidence.history.exemptions.may_be_missing(entry, offset, start) {
+            if is_there || evidence.history.exemptions.may_be_missing(evidence.history, entry, offset, start)
+            {
                 return;
             }
             if seen.copies == 0 {

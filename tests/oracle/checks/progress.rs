@@ -56,6 +56,7 @@ impl Peace<'_> {
                         || self.learnt_of_recreation(entry)
                         || self.is_behind_a_gap(entry)
                         || self.history.exemptions.was_given_up_as_set(id)
+                        || self.history.exemptions.has_believed_a_lie(id)
                         || self.history.exemptions.is_first_since_cut(self.history, entry))
             }
             Some(Told::Refused) => false,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use facteur::time::Instant;
 
+use super::replica::Replica;
 use super::state::{Loss, PartState, Timer};
 use super::{Cluster, Turn};
 
@@ -163,9 +164,12 @@ impl Cluster {
     /// Somebody outside the in-sync set leads: what only the others have is lost, and noted.
     pub(super) fn elect_uncleanly(&mut self, part: usize, node: usize, turn: &mut Turn<'_>) {
         let end = self.parts[part].replicas[node].end();
+        let longest = self.parts[part].replicas.iter().map(Replica::end).max();
         if end < self.parts[part].committed {
             self.note_loss(part, end, turn.now, "unclean election");
             self.parts[part].committed = end;
+        } else if longest.is_some_and(|longest| end < longest) {
+            self.note(part, end, turn.now, ("unclean election, of what was not acknowledged", false));
         }
         self.parts[part].was_unclean = true;
         self.parts[part].state.isr = 1 << node;
@@ -173,8 +177,12 @@ impl Cluster {
     }
 
     pub(super) fn note_loss(&mut self, part: usize, from: i64, at: Instant, why: &'static str) {
+        self.note(part, from, at, (why, true));
+    }
+
+    fn note(&mut self, part: usize, from: i64, at: Instant, (why, was_acknowledged): (&'static str, bool)) {
         let part = &self.parts[part];
         let topic = std::sync::Arc::clone(&self.topics[part.topic].name);
-        self.losses.push(Loss { topic, partition: part.index, from, at, why });
+        self.losses.push(Loss { topic, partition: part.index, from, at, why, was_acknowledged });
     }
 }

@@ -146,4 +146,6 @@ pub struct Loss {
     pub from: i64,
     pub at: Instant,
     pub why: &'static str,
+    /// Or only the end of the log, which nobody had been told of, and with it what the broker knew of producers.
+    pub was_acknowledged: bool,
 }
