@@ -1,6 +1,7 @@
 //! Q14 and Q17: once the faults are over everything is delivered, and doubt needs a reason.
 
-use crate::oracle::{Check, Personality, Told};
+use crate::oracle::exemptions::Exemptions;
+use crate::oracle::{Check, Personality, RecordId, Told};
 use crate::story::{A, B, MS, SECOND, Story, TIMEOUTS};
 
 const L: u64 = TIMEOUTS.liveness_bound_ns();
@@ -87,51 +88,39 @@ fn q14_a_record_that_every_broker_refuses_owes_no_progress() {
     story.is_fine();
 }
 
+/// A record that is excused from progress, and its outcome so long after healing: nothing wrong, or Q14.
+fn excused(excuse: impl FnOnce(&mut Exemptions, RecordId), (passes, is_clean): (u64, bool), is_fine: bool) {
+    let mut story = Story::new();
+    let id = story.sent(A);
+    excuse(&mut story.history.exemptions, id);
+    story.heals();
+    story.passes(passes);
+    if is_clean {
+        story.rejected(id);
+    } else {
+        story.unknown(id);
+    }
+    if is_fine {
+        story.is_fine();
+    } else {
+        story.breaks(&[Check::Q14]);
+    }
+}
+
 // B22, D-40: a broker invented a leader epoch. Fails if that excuses a rejection, or an outcome that comes too late.
 #[test]
 fn q14_what_a_lie_made_look_like_another_topic_may_stay_in_doubt() {
-    for (passes, is_clean, is_fine) in
-        [(5 * SECOND, false, true), (5 * SECOND, true, false), (L + MS, false, false)]
-    {
-        let mut story = Story::new();
-        let id = story.sent(A);
-        story.history.exemptions.believed_a_lie(id);
-        story.heals();
-        story.passes(passes);
-        if is_clean {
-            story.rejected(id);
-        } else {
-            story.unknown(id);
-        }
-        if is_fine {
-            story.is_fine();
-        } else {
-            story.breaks(&[Check::Q14]);
-        }
-    }
+    excused(Exemptions::believed_a_lie, (5 * SECOND, false), true);
+    excused(Exemptions::believed_a_lie, (5 * SECOND, true), false);
+    excused(Exemptions::believed_a_lie, (L + MS, false), false);
 }
 
 // D-14, D-22: `retries` and `close(timeout)` are the user's. Fails if that excuses an outcome that comes too late.
 #[test]
 fn q14_what_the_users_own_limits_ended_owes_no_progress_but_an_outcome_in_time() {
-    for (passes, is_fine) in [(5 * SECOND, true), (L + MS, false)] {
-        for is_clean in [true, false] {
-            let mut story = Story::new();
-            let id = story.sent(A);
-            story.history.exemptions.given_up_as_set(id);
-            story.heals();
-            story.passes(passes);
-            if is_clean {
-                story.rejected(id);
-            } else {
-                story.unknown(id);
-            }
-            if is_fine {
-                story.is_fine();
-            } else {
-                story.breaks(&[Check::Q14]);
-            }
-        }
+    for is_clean in [true, false] {
+        excused(Exemptions::given_up_as_set, (5 * SECOND, is_clean), true);
+        excused(Exemptions::given_up_as_set, (L + MS, is_clean), false);
     }
 }
 
