@@ -44,8 +44,9 @@ fn a1_requests_of_a_node_rotate_over_its_partitions() {
     assert_eq!(world.request().batches.len(), 3);
 }
 
-// A request may hold thousands of topics, and brokers answer in an order of their own. Fails if a topic stands in it twice,
-// if a batch gets another one's answer, or if a request that has room for all leaves some out.
+// A request may hold thousands of topics, and brokers answer in an order of their own. Fails if a batch gets another one's
+// answer, or if a request that has room for all leaves some out. Partitions of a topic come together here: that a topic
+// stands once even when they do not is the test of `engine/request_topics.rs`.
 #[test]
 fn a_request_of_many_topics_is_answered_in_any_order() {
     let mut world = World::with(&[("batch.size", "200"), ("linger.ms", "5")], 1, &[1]);
