@@ -14,7 +14,7 @@ use crate::identifiers::BatchNumber;
 use crate::record::Header;
 use crate::time::Instant;
 use crate::wire::WireError;
-use crate::wire::compression::{DecompressionLimits, codec_of, compress};
+use crate::wire::compression::{DecompressionLimits, codec_of, compressed};
 use crate::wire::record_batch::{
     BATCH_HEADER_BYTES, BatchSummary, CodecId, RecordFields, append_record, body_crc, encode_header,
     record_size_bytes,
@@ -83,18 +83,39 @@ impl Segment {
         Self { capacity_bytes: bytes.len(), buffer: bytes, reserved_bytes: 0, owner: None, is_pooled: false }
     }
 
-    /// Takes over as much of the reservation of `segments` as `bytes` need; the rest goes back with their buffers, when
-    /// `segments` are dropped (D-33: after compression the difference goes back).
+    /// A segment of exactly these bytes, no more than this one's capacity. What they do not need of this one's reservation
+    /// goes back at once, with its buffer.
     #[must_use]
-    pub fn in_place_of(segments: &mut [Self], bytes: Vec<u8>) -> Self {
-        let mut reserved_bytes = 0;
-        for segment in segments.iter_mut() {
-            let taken = segment.reserved_bytes.min(bytes.len() - reserved_bytes);
-            segment.reserved_bytes -= taken;
-            reserved_bytes += taken;
+    fn cut_to(mut self, bytes: &[u8]) -> Self {
+        let reserved_bytes = self.reserved_bytes.min(bytes.len());
+        self.reserved_bytes -= reserved_bytes;
+        let owner = self.owner.clone();
+        Self { capacity_bytes: bytes.len(), buffer: bytes.to_vec(), reserved_bytes, owner, is_pooled: false }
+    }
+
+    /// Puts `bytes`, no more than fit, in place of what it holds. If they need less than half of it, the rest goes back (D-33).
+    #[must_use]
+    fn refilled(mut self, bytes: &[u8]) -> Self {
+        if bytes.len() < self.capacity_bytes / 2 {
+            return self.cut_to(bytes);
         }
-        let owner = segments.first().and_then(|segment| segment.owner.clone());
-        Self { capacity_bytes: bytes.len(), buffer: bytes, reserved_bytes, owner, is_pooled: false }
+        self.buffer.clear();
+        self.buffer.extend_from_slice(bytes);
+        self
+    }
+
+    /// Puts `bytes` in place of what `segments` hold, which is more; segments that they do not need go back. So a compressed
+    /// batch needs no memory of its own.
+    fn refill(segments: Vec<Self>, mut bytes: &[u8]) -> Vec<Bytes> {
+        let mut body = Vec::with_capacity(segments.len());
+        for segment in segments {
+            let (piece, rest) = bytes.split_at(bytes.len().min(segment.capacity_bytes));
+            if !piece.is_empty() {
+                body.push(segment.refilled(piece).freeze());
+            }
+            bytes = rest;
+        }
+        body
     }
 
     /// Freezes the segment; the reservation goes with the bytes, and comes back with the last of them.
@@ -229,14 +250,13 @@ impl SealJob {
         let mut codec = CodecId::None;
         let mut body = Vec::new();
         if self.compression != Compression::None {
-            let mut out = Vec::with_capacity(self.body_bytes / 2 + 64);
-            if let Err(error) = compress(self.compression, &self.body, &mut out) {
-                return Err(Box::new((self, error)));
-            }
-            if out.len() < self.body_bytes {
+            let packed = match compressed(self.compression, &self.body) {
+                Ok(packed) => packed,
+                Err(error) => return Err(Box::new((self, error))),
+            };
+            if packed.len() < self.body_bytes {
                 codec = codec_of(self.compression);
-                out.shrink_to_fit();
-                body.push(Segment::in_place_of(&mut self.body, out).freeze());
+                body = Segment::refill(std::mem::take(&mut self.body), &packed);
             }
         }
         if codec == CodecId::None {

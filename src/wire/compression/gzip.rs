@@ -8,13 +8,14 @@ use std::cell::RefCell;
 use flate2::bufread::MultiGzDecoder;
 use flate2::{Compress, FlushCompress, Status};
 
+use super::output::Output;
 use super::{failed, read_bounded};
 use crate::wire::WireError;
 use crate::wire::record_batch::CodecId::Gzip;
 
 /// The largest window: 32 KiB.
 const WINDOW_BITS: u8 = 15;
-/// Spare room kept in front of the compressor while it runs.
+/// Room that the compressor is given at least while it runs.
 const STEP_BYTES: usize = 16 * 1024;
 
 thread_local! {
@@ -22,11 +23,7 @@ thread_local! {
     static CONTEXT: RefCell<Option<(u8, Compress)>> = const { RefCell::new(None) };
 }
 
-pub(super) fn compress<S: AsRef<[u8]>>(
-    level: u8,
-    segments: &[S],
-    out: &mut Vec<u8>,
-) -> Result<(), WireError> {
+pub(super) fn compress<S: AsRef<[u8]>>(level: u8, segments: &[S], out: &mut Output) -> Result<(), WireError> {
     if !(1..=9).contains(&level) {
         return Err(failed(Gzip, format!("level {level} does not exist, expected 1 to 9")));
     }
@@ -53,15 +50,14 @@ fn feed(
     context: &mut Compress,
     mut input: &[u8],
     flush: FlushCompress,
-    out: &mut Vec<u8>,
+    out: &mut Output,
 ) -> Result<(), WireError> {
     loop {
-        if out.capacity().saturating_sub(out.len()) < 64 {
-            out.reserve(STEP_BYTES);
-        }
         let (taken_before, made_before) = (context.total_in(), context.total_out());
-        let status =
-            context.compress_vec(input, out, flush).map_err(|error| failed(Gzip, error.to_string()))?;
+        let status = context
+            .compress(input, out.room(STEP_BYTES), flush)
+            .map_err(|error| failed(Gzip, error.to_string()))?;
+        out.advance(usize::try_from(context.total_out().saturating_sub(made_before)).unwrap_or(usize::MAX));
         let taken = usize::try_from(context.total_in().saturating_sub(taken_before)).unwrap_or(usize::MAX);
         input = input.get(taken..).unwrap_or_default();
         match status {
@@ -70,7 +66,7 @@ fn feed(
                 return Ok(());
             }
             Status::BufError if taken == 0 && context.total_out() == made_before => {
-                // No progress with at least 64 bytes of room: would loop for ever.
+                // No progress with all that room: would loop for ever.
                 return Err(failed(Gzip, "the compressor made no progress"));
             }
             Status::Ok | Status::BufError => {}

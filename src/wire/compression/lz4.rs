@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use lz4_flex::frame::FrameDecoder;
 
+use super::output::Output;
 use super::{failed, read_bounded};
 use crate::wire::WireError;
 use crate::wire::record_batch::CodecId::Lz4;
@@ -31,36 +32,33 @@ thread_local! {
     static TABLE: RefCell<CompressTable> = RefCell::new(CompressTable::large());
 }
 
-pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
-    out.extend_from_slice(FRAME_HEADER);
+/// Blocks end with their segment: what lies in two pieces need not be joined first.
+pub(super) fn compress<S: AsRef<[u8]>>(segments: &[S], out: &mut Output) -> Result<(), WireError> {
+    out.extend(FRAME_HEADER);
     TABLE.with_borrow_mut(|table| {
-        for block in input.chunks(BLOCK_BYTES) {
+        for block in segments.iter().flat_map(|segment| segment.as_ref().chunks(BLOCK_BYTES)) {
             compress_block(table, block, out)?;
         }
-        out.extend_from_slice(&END_MARK);
+        out.extend(&END_MARK);
         Ok(())
     })
 }
 
-fn compress_block(table: &mut CompressTable, block: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
+fn compress_block(table: &mut CompressTable, block: &[u8], out: &mut Output) -> Result<(), WireError> {
     let size_at = out.len();
-    let block_at = size_at.saturating_add(4);
-    out.resize(block_at.saturating_add(get_maximum_output_size(block.len())), 0);
-    let room = out.get_mut(block_at..).unwrap_or_default();
-    let mut size =
+    out.extend(&[0; 4]);
+    let room = out.room(get_maximum_output_size(block.len()));
+    let size =
         compress_into_with_table(block, room, table).map_err(|error| failed(Lz4, error.to_string()))?;
-    let mut flag = 0;
-    if size >= block.len() {
+    let field = if size < block.len() {
+        out.advance(size);
+        u32::try_from(size).unwrap_or(u32::MAX)
+    } else {
         // A block that does not shrink is stored: it must not be larger than BD says.
-        out.truncate(block_at);
-        out.extend_from_slice(block);
-        (size, flag) = (block.len(), STORED);
-    }
-    let field = u32::try_from(size).unwrap_or(u32::MAX) | flag;
-    if let Some(prefix) = out.get_mut(size_at..block_at) {
-        prefix.copy_from_slice(&field.to_le_bytes());
-    }
-    out.truncate(block_at.saturating_add(size));
+        out.extend(block);
+        u32::try_from(block.len()).unwrap_or(u32::MAX) | STORED
+    };
+    out.patch(size_at, field.to_le_bytes());
     Ok(())
 }
 

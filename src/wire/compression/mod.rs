@@ -1,7 +1,7 @@
 //! The four codecs behind two functions: [`compress`] and [`decompress`].
 //!
 //! **Why contexts are kept.** A new context per batch costs up to 4.8 times the compression itself (gzip level 1 on
-//! 16 KiB). Each thread that compresses keeps one per codec and level and reuses it.
+//! 16 KiB). Each thread that compresses keeps one per codec and level and reuses it, and the room that it writes to.
 //!
 //! **Why limits.** A few bytes can claim to unpack to gigabytes. [`DecompressionLimits`] are enforced while unpacking,
 //! before memory is reserved.
@@ -14,15 +14,17 @@
 mod gzip;
 #[cfg(feature = "lz4")]
 mod lz4;
+mod output;
 #[cfg(feature = "snappy")]
 mod snappy;
 #[cfg(feature = "zstd")]
 mod zstd;
 
-use std::borrow::Cow;
+use std::cell::Cell;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use self::output::Output;
 use crate::config::Compression;
 use crate::wire::WireError;
 use crate::wire::record_batch::CodecId;
@@ -35,6 +37,13 @@ type LevelRange = RangeInclusive<i32>;
 const GZIP_LEVELS: LevelRange = 1..=9;
 /// Kafka's (`compression.zstd.level`), the same as zstd's.
 const ZSTD_LEVELS: LevelRange = -131_072..=22;
+
+/// A thread keeps its room for the next batch up to this: more than a batch of the default sizes at its largest.
+const KEPT_OUTPUT_BYTES: usize = 2 * 1024 * 1024;
+
+thread_local! {
+    static OUTPUT: Cell<Output> = const { Cell::new(Output::new()) };
+}
 
 /// Bounds of what may come out of [`decompress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,32 +113,57 @@ pub fn compress<S: AsRef<[u8]>>(
     segments: &[S],
     out: &mut Vec<u8>,
 ) -> Result<(), WireError> {
-    let start = out.len();
-    let result = guarded(codec_of(compression), || pack(compression, segments, out));
-    if result.is_err() {
-        out.truncate(start);
-    }
-    result
+    out.extend_from_slice(&compressed(compression, segments)?);
+    Ok(())
 }
 
-fn pack<S: AsRef<[u8]>>(
-    compression: Compression,
-    segments: &[S],
-    out: &mut Vec<u8>,
-) -> Result<(), WireError> {
+/// The compressed form of `segments`, read one after the other, in room that this thread keeps for the next.
+///
+/// # Errors
+/// As [`compress`].
+pub fn compressed<S: AsRef<[u8]>>(compression: Compression, segments: &[S]) -> Result<Compressed, WireError> {
+    let mut out = OUTPUT.take();
+    out.clear();
+    // A codec that fails or panics does not give it back.
+    guarded(codec_of(compression), || pack(compression, segments, &mut out))?;
+    Ok(Compressed(out))
+}
+
+/// Compressed bytes. Dropping them makes room for the thread's next.
+#[derive(Debug)]
+pub struct Compressed(Output);
+
+impl std::ops::Deref for Compressed {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.written()
+    }
+}
+
+impl Drop for Compressed {
+    fn drop(&mut self) {
+        let out = std::mem::replace(&mut self.0, Output::new());
+        if out.capacity() <= KEPT_OUTPUT_BYTES {
+            OUTPUT.set(out);
+        }
+    }
+}
+
+fn pack<S: AsRef<[u8]>>(compression: Compression, segments: &[S], out: &mut Output) -> Result<(), WireError> {
     match compression {
         Compression::None => {
             for segment in segments {
-                out.extend_from_slice(segment.as_ref());
+                out.extend(segment.as_ref());
             }
             Ok(())
         }
         #[cfg(feature = "gzip")]
         Compression::Gzip(level) => gzip::compress(level, segments, out),
         #[cfg(feature = "snappy")]
-        Compression::Snappy => snappy::compress(&contiguous(segments), out),
+        Compression::Snappy => snappy::compress(segments, out),
         #[cfg(feature = "lz4")]
-        Compression::Lz4 => lz4::compress(&contiguous(segments), out),
+        Compression::Lz4 => lz4::compress(segments, out),
         #[cfg(feature = "zstd")]
         Compression::Zstd(level) => zstd::compress(level, &contiguous(segments), out),
         #[allow(unreachable_patterns, reason = "reachable when a codec is compiled out")]
@@ -178,11 +212,9 @@ fn guarded<T>(codec: CodecId, work: impl FnOnce() -> Result<T, WireError>) -> Re
 }
 
 /// The segments as one slice; copied only if there are several.
-#[cfg_attr(
-    not(any(feature = "snappy", feature = "lz4", feature = "zstd")),
-    allow(dead_code, reason = "no user")
-)]
-fn contiguous<S: AsRef<[u8]>>(segments: &[S]) -> Cow<'_, [u8]> {
+#[cfg(feature = "zstd")]
+fn contiguous<S: AsRef<[u8]>>(segments: &[S]) -> std::borrow::Cow<'_, [u8]> {
+    use std::borrow::Cow;
     match segments {
         [] => Cow::Borrowed(&[]),
         [one] => Cow::Borrowed(one.as_ref()),

@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use bytes::Buf as _;
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
+use super::output::Output;
 use super::{failed, too_large};
 use crate::wire::WireError;
 use crate::wire::record_batch::CodecId::Snappy;
@@ -31,20 +32,18 @@ thread_local! {
     static ENCODER: RefCell<Encoder> = RefCell::new(Encoder::new());
 }
 
-pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
-    out.extend_from_slice(XERIAL_HEADER);
+/// Blocks end with their segment: what lies in two pieces need not be joined first.
+pub(super) fn compress<S: AsRef<[u8]>>(segments: &[S], out: &mut Output) -> Result<(), WireError> {
+    out.extend(XERIAL_HEADER);
     ENCODER.with_borrow_mut(|encoder| {
-        for block in input.chunks(BLOCK_BYTES) {
+        for block in segments.iter().flat_map(|segment| segment.as_ref().chunks(BLOCK_BYTES)) {
             let length_at = out.len();
-            let block_at = length_at.saturating_add(4);
-            out.resize(block_at.saturating_add(max_compress_len(block.len())), 0);
-            let room = out.get_mut(block_at..).unwrap_or_default();
+            out.extend(&[0; 4]);
+            let room = out.room(max_compress_len(block.len()));
             let size = encoder.compress(block, room).map_err(|error| failed(Snappy, error.to_string()))?;
             let length = i32::try_from(size).map_err(|_| failed(Snappy, "a block of more than 2 GiB"))?;
-            if let Some(prefix) = out.get_mut(length_at..block_at) {
-                prefix.copy_from_slice(&length.to_be_bytes());
-            }
-            out.truncate(block_at.saturating_add(size));
+            out.advance(size);
+            out.patch(length_at, length.to_be_bytes());
         }
         Ok(())
     })

@@ -26,6 +26,7 @@ use zstd_pure_rs::prelude::{
 };
 use zstd_pure_rs::{ErrorCode, ZSTD_getErrorCode, ZSTD_getErrorName};
 
+use super::output::Output;
 use super::{ZSTD_LEVELS, failed, too_large};
 use crate::wire::WireError;
 use crate::wire::record_batch::CodecId::Zstd;
@@ -35,7 +36,7 @@ thread_local! {
     static CONTEXT: RefCell<Option<Box<ZSTD_CCtx>>> = const { RefCell::new(None) };
 }
 
-pub(super) fn compress(level: i32, input: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
+pub(super) fn compress(level: i32, input: &[u8], out: &mut Output) -> Result<(), WireError> {
     if !ZSTD_LEVELS.contains(&level) {
         // The crate would clamp it in silence.
         let (least, most) = (ZSTD_LEVELS.start(), ZSTD_LEVELS.end());
@@ -49,15 +50,12 @@ pub(super) fn compress(level: i32, input: &[u8], out: &mut Vec<u8>) -> Result<()
         .take()
         .or_else(ZSTD_createCCtx)
         .ok_or_else(|| failed(Zstd, "no memory for a compression context"))?;
-    let start = out.len();
-    out.resize(start.saturating_add(bound), 0);
-    let room = out.get_mut(start..).unwrap_or_default();
-    let size = ZSTD_compressCCtx(&mut context, room, input, level);
+    let size = ZSTD_compressCCtx(&mut context, out.room(bound), input, level);
     CONTEXT.set(Some(context));
     if ERR_isError(size) {
         return Err(failed(Zstd, ZSTD_getErrorName(size)));
     }
-    out.truncate(start.saturating_add(size));
+    out.advance(size);
     Ok(())
 }
 
