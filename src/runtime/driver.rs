@@ -165,6 +165,7 @@ impl<N: Network> Driver<N> {
             }
             self.perform_all(time.now);
             self.shared.timers.fire(time.now);
+            self.shared.memory.shrink_if_idle(time.now);
             *self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner) = self.engine.stats();
             self.wait().await;
         }
@@ -177,6 +178,8 @@ impl<N: Network> Driver<N> {
         }
         if self.engine.has_open_batches() {
             wake_at = wake_at.min(self.shared.environment.now() + CLOCK_TICK);
+        } else if let Some(at) = self.shared.memory.idle_at() {
+            wake_at = wake_at.min(at);
         }
         tokio::select! {
             biased;
