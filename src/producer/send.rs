@@ -9,12 +9,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accumulator::partition_queue::AppendTime;
 use crate::error::{Error, ErrorCode};
 use crate::record::Record;
 use crate::runtime::blocking::block_on;
 use crate::runtime::callbacks::{Callback, is_callback_thread};
 use crate::runtime::delivery::Delivery;
-use crate::runtime::lanes::{ChosenBy, Lane, LaneAppend};
+use crate::runtime::lanes::{Addition, ChosenBy, Lane, LaneAppend};
 use crate::runtime::shared::{Command, Shared};
 use crate::runtime::timers::until;
 use crate::runtime::topics::{Choice, TopicShared};
@@ -46,7 +47,7 @@ pub enum TrySendError {
 }
 
 /// What one attempt to append came to.
-enum Attempt {
+pub(super) enum Attempt {
     Accepted(Delivery),
     NeedsMetadata,
     NeedsMemory(Arc<Lane>, Choice, usize),
@@ -87,6 +88,15 @@ impl<'a> Sending<'a> {
             blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..)) => {
                 Box::pin(self.send_slowly(blocked)).await
             }
+        }
+    }
+
+    /// Appends if that needs no waiting; else how far it came.
+    #[inline]
+    pub(super) fn begin(&mut self) -> Result<Delivery, Box<Result<Attempt, Error>>> {
+        match self.at_once() {
+            Ok(delivery) => Ok(delivery),
+            Err(detour) => Err(Box::new(self.take(detour))),
         }
     }
 
@@ -144,28 +154,42 @@ impl<'a> Sending<'a> {
         if topic.lanes.is_empty() {
             return Err(Detour::NoLane);
         }
-        let choice = match topic.choose(&self.shared.config, self.record) {
+        let time = self.shared.environment.shared();
+        let choice = match topic.choose(&self.shared.config, self.record, time.now) {
             Ok(choice) => choice,
             Err(error) => return Err(Detour::Failed(error)),
         };
         match topic.lanes.get(choice.partition) {
-            Some(lane) => self.append(lane, choice),
+            Some(lane) => self.append(lane, choice, time),
             None => Err(Detour::NoLane),
         }
     }
 
     /// Appends to a lane that was chosen.
     #[inline(always)]
-    fn append<'l>(&mut self, lane: &'l Arc<Lane>, choice: Choice) -> Result<Delivery, Detour<'l>> {
-        let chosen_by =
-            if choice.is_sticky { ChosenBy::Sticky(self.shared.config.batch_size) } else { ChosenBy::Record };
-        let time = self.shared.environment.shared();
-        match lane.append(self.shared, self.record, time, chosen_by, &mut self.callback) {
+    fn append<'l>(
+        &mut self,
+        lane: &'l Arc<Lane>,
+        choice: Choice,
+        time: AppendTime,
+    ) -> Result<Delivery, Detour<'l>> {
+        let chosen_by = self.chosen_by(choice);
+        let addition = Addition { record: self.record, time, chosen_by };
+        match lane.append(self.shared, addition, &mut self.callback) {
             LaneAppend::Accepted(delivery, None) => Ok(delivery),
             other @ (LaneAppend::Accepted(..)
             | LaneAppend::Sealed(_)
+            | LaneAppend::Taken
             | LaneAppend::NeedsSegment(_)
             | LaneAppend::Closed) => Err(Detour::Append(lane, choice, chosen_by, other)),
+        }
+    }
+
+    #[inline(always)]
+    fn chosen_by(&self, choice: Choice) -> ChosenBy {
+        match choice.sticky {
+            Some(_) => ChosenBy::Sticky(self.shared.config.batch_size),
+            None => ChosenBy::Record,
         }
     }
 
@@ -183,7 +207,7 @@ impl<'a> Sending<'a> {
         }
     }
 
-    async fn send_slowly(&mut self, mut blocked: Attempt) -> Result<Delivery, Error> {
+    pub(super) async fn send_slowly(&mut self, mut blocked: Attempt) -> Result<Delivery, Error> {
         let begun = self.shared.environment.now();
         let deadline = begun + self.shared.config.max_block;
         loop {
@@ -237,10 +261,9 @@ impl<'a> Sending<'a> {
 
     /// To the lane that was chosen, after a wait.
     fn append_after(&mut self, lane: &Arc<Lane>, choice: Choice) -> Result<Attempt, Error> {
-        match self.append(lane, choice) {
-            Ok(delivery) => Ok(Attempt::Accepted(delivery)),
-            Err(detour) => self.take(detour),
-        }
+        let chosen_by = self.chosen_by(choice);
+        let append = self.append_again(lane, chosen_by);
+        self.append_slowly(lane, choice, chosen_by, append)
     }
 
     /// Somebody must be told, or the batch needs something.
@@ -248,16 +271,17 @@ impl<'a> Sending<'a> {
     fn append_slowly(
         &mut self,
         lane: &Arc<Lane>,
-        choice: Choice,
+        mut choice: Choice,
         chosen_by: ChosenBy,
         mut append: LaneAppend,
     ) -> Result<Attempt, Error> {
+        let mut lane = lane;
         loop {
             match append {
                 LaneAppend::Accepted(delivery, news) => {
                     if let Some(sticky) = news.and_then(|news| news.sticky) {
                         let now = self.shared.environment.shared().now;
-                        self.topic.keyless_appended(&self.shared.config, choice.partition, sticky, now);
+                        self.topic.keyless_appended(&self.shared.config, choice, sticky, now);
                     }
                     if let Some(signal) = news.and_then(|news| news.signal) {
                         self.shared.signal(lane.id, signal);
@@ -265,6 +289,7 @@ impl<'a> Sending<'a> {
                     return Ok(Attempt::Accepted(delivery));
                 }
                 LaneAppend::Sealed(job) => self.shared.seal(lane, *job),
+                LaneAppend::Taken => (lane, choice) = self.elsewhere(lane, choice),
                 LaneAppend::NeedsSegment(bytes) => {
                     // A new segment is the moment to read the clocks for everybody (D-50).
                     let now = self.shared.environment.publish().now;
@@ -278,9 +303,29 @@ impl<'a> Sending<'a> {
                 }
                 LaneAppend::Closed => return Err(self.shared.refusal()),
             }
-            let time = self.shared.environment.shared();
-            append = lane.append_again(self.shared, self.record, time, chosen_by, &mut self.callback);
+            append = self.append_again(lane, chosen_by);
         }
+    }
+
+    /// Waits for the lane's lock if it must.
+    fn append_again(&mut self, lane: &Lane, chosen_by: ChosenBy) -> LaneAppend {
+        let time = self.shared.environment.shared();
+        let addition = Addition { record: self.record, time, chosen_by };
+        lane.append_again(self.shared, addition, &mut self.callback)
+    }
+
+    /// Where to go instead of a lane that another thread is at; to that lane if there is no other.
+    #[cold]
+    fn elsewhere<'l>(&self, lane: &'l Arc<Lane>, choice: Choice) -> (&'l Arc<Lane>, Choice)
+    where
+        'a: 'l,
+    {
+        let topic = self.topic;
+        let now = self.shared.environment.shared().now;
+        topic
+            .keyless_elsewhere(choice, now)
+            .and_then(|other| topic.lanes.get(other.partition).map(|lane| (lane, other)))
+            .unwrap_or((lane, choice))
     }
 
     #[allow(

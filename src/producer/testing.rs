@@ -26,11 +26,21 @@ pub(super) fn config(buffer_memory: &str) -> Arc<ProducerConfig> {
 
 /// A producer without an I/O thread, with one known topic `t` of one partition. The model plays the I/O thread.
 pub(super) fn producer(config: &Arc<ProducerConfig>) -> (Producer, Arc<Shared>, Arc<Lane>) {
+    let (producer, shared, mut lanes) = producer_of(config, 1);
+    (producer, shared, lanes.remove(0))
+}
+
+/// As [`producer`], with as many partitions, all of which have a leader.
+pub(super) fn producer_of(
+    config: &Arc<ProducerConfig>,
+    partitions: i32,
+) -> (Producer, Arc<Shared>, Vec<Arc<Lane>>) {
     let shared = Shared::new(Arc::clone(config));
     let topic = shared.topics.get_or_add("t");
-    let lane = shared.lane_or_new(LaneId(0), &topic.name, 0);
-    topic.described(&[Arc::clone(&lane)], vec![0]);
-    (Producer::of(Arc::clone(&shared)), shared, lane)
+    let lane = |partition: i32| shared.lane_or_new(LaneId(partition.unsigned_abs()), &topic.name, partition);
+    let lanes: Vec<_> = (0..partitions).map(lane).collect();
+    topic.described(&lanes, (0..partitions).collect());
+    (Producer::of(Arc::clone(&shared)), shared, lanes)
 }
 
 pub(super) fn acknowledged(base_offset: i64) -> BatchOutcome {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::testing::{acknowledged, config, producer, take};
+use super::testing::{acknowledged, config, producer, producer_of, take};
 use crate::accumulator::partition_queue::{TakeMode, Taken};
 use crate::error::{Cause, Error};
 use crate::producer::Producer;
@@ -295,4 +295,61 @@ fn d23_a_defect_of_the_io_thread_resolves_everything_and_is_named() {
         producer.flush_blocking().expect("nothing is pending");
         let _report = producer.close_blocking(Duration::from_secs(60));
     });
+}
+
+// D-51: a thread that finds the sticky partition taken by another goes elsewhere instead of waiting for its lock, and both come
+// to their outcome. Fails (by a deadlock) if it waits, and if the other partition is the same one.
+#[test]
+fn a_keyless_record_does_not_wait_for_a_taken_partition() {
+    must_end("a keyless send waits for the lock of a partition although there are others", || {
+        let (producer, shared, lanes) = producer_of(&config("1048576"), 3);
+        let first = send(&producer);
+        for _ in 0..20 {
+            let taken = send(&producer).partition();
+            let lane = &lanes[usize::try_from(taken).expect("no partition is negative")];
+            let elsewhere = lane.while_taken(|| send(&producer));
+            assert_ne!(elsewhere.partition(), taken);
+        }
+        let accepted: u64 = lanes.iter().map(|lane| lane.accepted()).sum();
+        assert_eq!(accepted, 41, "each record is in one partition");
+        for lane in &lanes {
+            while let Some(batch) = take(lane) {
+                lane.complete(&shared, batch.number, 0, batch.record_count(), acknowledged(7));
+            }
+        }
+        assert_eq!(first.wait().expect("acknowledged").offset(), Some(7));
+    });
+}
+
+// A record that names its partition, or whose key does, has no other. Fails if it goes elsewhere.
+#[test]
+fn a_record_that_names_its_partition_waits_for_it() {
+    let (producer, _shared, lanes) = producer_of(&config("1048576"), 3);
+    let lane = Arc::clone(&lanes[1]);
+    let (is_taken, taken) = channel();
+    let (let_go, goes) = channel::<()>();
+    let holder = std::thread::spawn(move || {
+        lane.while_taken(|| {
+            is_taken.send(()).expect("the test listens");
+            let _waited = goes.recv_timeout(Duration::from_millis(50));
+        });
+    });
+    taken.recv_timeout(PATIENCE).expect("it is taken");
+    let record = Record::to("t").partition(1).value(b"v");
+    assert_eq!(producer.try_send(record).expect("there is room").partition(), 1);
+    drop(let_go);
+    holder.join().expect("no panic");
+}
+
+// What a task carries while it waits is cold memory in every turn. Fails if a field or an `async fn` makes the futures large again.
+#[test]
+fn futures_of_sending_are_small() {
+    fn size_of_sendable<T: Send>(future: &T) -> usize {
+        size_of_val(future)
+    }
+    let (producer, _shared, _lane) = producer(&config("65536"));
+    let record = Record::to("t").value(b"v");
+    assert!(size_of_sendable(&producer.send(record)) <= size_of::<Record<'_>>() + 16);
+    assert!(size_of_sendable(&producer.send_and_wait(record)) <= size_of::<Record<'_>>() + 16);
+    assert_eq!((size_of::<Delivery>(), size_of::<crate::DeliveryReport>()), (32, 32));
 }

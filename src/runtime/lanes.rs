@@ -7,7 +7,8 @@
 //! here: waiting for memory, which happens outside the lock.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::hint::spin_loop;
+use std::sync::{Arc, PoisonError, TryLockError};
 
 use crate::accumulator::partition_queue::{
     AppendTime, Appended, PartitionQueue, QueueLimits, QueueStatus, Removed, TakeMode, Taken, TryAppend,
@@ -26,6 +27,9 @@ use crate::runtime::sync::{Mutex, MutexGuard};
 use crate::time::Instant;
 use crate::wire::WireError;
 
+/// How long an append waits for whoever is in a lane before it goes elsewhere, in pauses of the processor.
+const PAUSES: u32 = 8;
+
 /// What the driver is told of a lane.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Signal {
@@ -42,6 +46,8 @@ pub(crate) enum LaneAppend {
     Accepted(Delivery, Option<News>),
     /// The open batch takes no more: run the job outside the lock and try again.
     Sealed(Box<SealJob>),
+    /// Another thread is here, and the sticky choice may go elsewhere.
+    Taken,
     /// A segment is needed.
     NeedsSegment(usize),
     /// The producer is closed.
@@ -70,6 +76,14 @@ pub(crate) enum ChosenBy {
     Record,
     /// The sticky choice, which wants to know of `batch.size` bytes.
     Sticky(usize),
+}
+
+/// What is to be appended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addition<'a> {
+    pub(crate) record: &'a Record<'a>,
+    pub(crate) time: AppendTime,
+    pub(crate) chosen_by: ChosenBy,
 }
 
 /// One partition.
@@ -132,22 +146,64 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Runs `body` while this thread has the lane.
+    #[cfg(test)]
+    pub(crate) fn while_taken<R>(&self, body: impl FnOnce() -> R) -> R {
+        let _state = self.lock();
+        body()
+    }
+
+    /// The lock, unless another thread stays in it: the engine's visits are shorter than the second try is late.
+    #[inline]
+    fn try_lock(&self) -> Option<MutexGuard<'_, LaneState>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => self.try_lock_again(),
+        }
+    }
+
+    #[cold]
+    fn try_lock_again(&self) -> Option<MutexGuard<'_, LaneState>> {
+        (0..PAUSES).for_each(|_| spin_loop());
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Appends if the open batch has room. The hot path, which is inlined in one place: what it returns is then never
     /// written to memory and read back.
     #[inline(always)]
     pub(crate) fn append(
         &self,
         shared: &Arc<Shared>,
-        record: &Record<'_>,
-        time: AppendTime,
-        chosen_by: ChosenBy,
+        addition: Addition<'_>,
         callback: &mut Option<Callback>,
     ) -> LaneAppend {
-        let mut state = self.lock();
+        let state = match addition.chosen_by {
+            ChosenBy::Record => self.lock(),
+            ChosenBy::Sticky(_) => match self.try_lock() {
+                Some(state) => state,
+                None => return LaneAppend::Taken,
+            },
+        };
+        self.append_under(state, shared, addition, callback)
+    }
+
+    #[inline(always)]
+    fn append_under(
+        &self,
+        mut state: MutexGuard<'_, LaneState>,
+        shared: &Arc<Shared>,
+        addition: Addition<'_>,
+        callback: &mut Option<Callback>,
+    ) -> LaneAppend {
         if state.is_closed {
             return LaneAppend::Closed;
         }
-        let appended = match state.queue.try_append(record, time) {
+        let appended = match state.queue.try_append(addition.record, addition.time) {
             TryAppend::Appended(appended) => appended,
             TryAppend::Sealed(job) => {
                 state.seal_cell(job.number, job.record_count);
@@ -170,7 +226,7 @@ impl Lane {
             });
         }
         let signal = state.signal_after(appended);
-        let sticky = match chosen_by {
+        let sticky = match addition.chosen_by {
             ChosenBy::Record => None,
             ChosenBy::Sticky(batch_size) => state.sticky_after(appended, batch_size),
         };
@@ -185,17 +241,15 @@ impl Lane {
         state.cells.push_back(Entry { number, cell, is_taken: false });
     }
 
-    /// As [`Self::append`], after something was done about the batch.
+    /// As [`Self::append`], after something was done about the batch: here and nowhere else.
     #[inline(never)]
     pub(crate) fn append_again(
         &self,
         shared: &Arc<Shared>,
-        record: &Record<'_>,
-        time: AppendTime,
-        chosen_by: ChosenBy,
+        addition: Addition<'_>,
         callback: &mut Option<Callback>,
     ) -> LaneAppend {
-        self.append(shared, record, time, chosen_by, callback)
+        self.append_under(self.lock(), shared, addition, callback)
     }
 
     /// Gives the queue a segment, which goes back to the pool if another thread was faster.

@@ -30,6 +30,7 @@ pub(crate) mod memory;
 pub mod observations;
 pub(crate) mod observer;
 pub(crate) mod shared;
+mod sticky_shards;
 mod sync;
 pub(crate) mod timers;
 pub(crate) mod topics;

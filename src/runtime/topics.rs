@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::accumulator::partitioner::{
-    Choices, KeyHash, LoadTable, RoundRobin, SharedSticky, SwitchPoint, TopicPartitions, checked_choice,
+    Choices, KeyHash, LoadTable, RoundRobin, SwitchPoint, TopicPartitions, checked_choice,
 };
 use crate::config::{PartitionerChoice, ProducerConfig};
 use crate::error::{Error, ErrorCode};
@@ -16,6 +16,7 @@ use crate::record::Record;
 use crate::runtime::environment::entropy;
 use crate::runtime::lane_list::LaneList;
 use crate::runtime::lanes::{Lane, StickyBytes};
+use crate::runtime::sticky_shards::{Shard, StickyShards};
 use crate::runtime::sync::Notify;
 use crate::runtime::wakers::notify_all;
 use crate::time::Instant;
@@ -68,7 +69,7 @@ pub(crate) struct TopicShared {
     answer: Mutex<Answer>,
     /// Woken at each answer about the topic.
     pub(crate) changed: Notify,
-    sticky: SharedSticky,
+    sticky: StickyShards,
     round_robin: RoundRobin,
     random: AtomicU64,
 }
@@ -79,11 +80,11 @@ pub(crate) struct Answer {
     pub(crate) count: u64,
 }
 
-/// A partition, and whether the sticky choice made it.
+/// A partition, and the shard of the sticky choice if that made it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice {
     pub(crate) partition: i32,
-    pub(crate) is_sticky: bool,
+    pub(crate) sticky: Option<Shard>,
 }
 
 impl TopicShared {
@@ -94,7 +95,7 @@ impl TopicShared {
             available: ArcSwapOption::empty(),
             answer: Mutex::new(Answer::default()),
             changed: Notify::new(),
-            sticky: SharedSticky::new(),
+            sticky: StickyShards::default(),
             round_robin: RoundRobin::default(),
             random: AtomicU64::new(entropy() | 1),
         }
@@ -132,8 +133,13 @@ impl TopicShared {
 
     /// The partition for a record; there is at least one. User code runs here, under no lock (K13).
     #[inline]
-    pub(crate) fn choose(&self, config: &ProducerConfig, record: &Record<'_>) -> Result<Choice, Error> {
-        let fixed = |partition| Ok(Choice { partition, is_sticky: false });
+    pub(crate) fn choose(
+        &self,
+        config: &ProducerConfig,
+        record: &Record<'_>,
+        now: Instant,
+    ) -> Result<Choice, Error> {
+        let fixed = |partition| Ok(Choice { partition, sticky: None });
         if let Some(partition) = record.partition {
             return fixed(partition);
         }
@@ -159,9 +165,41 @@ impl TopicShared {
         if let Some(partition) = hash.partition(key, count) {
             return fixed(partition);
         }
-        let partition = self.sticky.choose(|| self.pick(None));
+        Ok(self.keyless_choice(StickyShards::of_this_thread(now), count))
+    }
+
+    #[inline]
+    fn keyless_choice(&self, shard: Shard, count: i32) -> Choice {
+        let partition = self.sticky.get(shard).choose(|| self.pick(None));
         // Partitions are never taken away, but a choice from the cluster's answer is checked all the same.
-        Ok(Choice { partition: if partition < count { partition } else { 0 }, is_sticky: true })
+        Choice { partition: if partition < count { partition } else { 0 }, sticky: Some(shard) }
+    }
+
+    /// Another thread is at the partition that was chosen: another choice, if there is another partition.
+    #[cold]
+    pub(crate) fn keyless_elsewhere(&self, met_at: Choice, now: Instant) -> Option<Choice> {
+        let count = self.partition_count();
+        let met_in = met_at.sticky.filter(|_| count > 1)?;
+        let shard = StickyShards::leave(met_in, now);
+        let choice = self.keyless_choice(shard, count);
+        if choice.partition != met_at.partition {
+            return Some(choice);
+        }
+        let partition =
+            self.sticky.get(shard).leave(met_at.partition, self.pick_other_than(met_at.partition));
+        Some(Choice { partition: if partition < count { partition } else { 0 }, ..choice })
+    }
+
+    /// Another partition with a leader: one after the other from a random one on, so that none is preferred.
+    fn pick_other_than(&self, partition: i32) -> i32 {
+        self.with_choices(None, |choices| {
+            let random = self.random();
+            let tries = u32::try_from(choices.available.len()).unwrap_or(u32::MAX);
+            (0..tries)
+                .map(|step| choices.pick(random.wrapping_add(step)))
+                .find(|picked| *picked != partition)
+                .unwrap_or(partition)
+        })
     }
 
     /// Keyless records went in: perhaps the next one goes elsewhere (KIP-794).
@@ -169,15 +207,22 @@ impl TopicShared {
     pub(crate) fn keyless_appended(
         &self,
         config: &ProducerConfig,
-        partition: i32,
+        choice: Choice,
         sticky: StickyBytes,
         now: Instant,
     ) {
+        let Some(shard) = choice.sticky else { return };
         let point = if sticky.is_clean { SwitchPoint::Clean } else { SwitchPoint::HalfFilled };
-        self.sticky.record_appended(partition, sticky.bytes, point, config.batch_size, || {
-            let table = if config.partitioner_adaptive { self.load(config, now) } else { None };
-            self.pick(table.as_ref())
-        });
+        self.sticky.get(shard).record_appended(
+            choice.partition,
+            sticky.bytes,
+            point,
+            config.batch_size,
+            || {
+                let table = if config.partitioner_adaptive { self.load(config, now) } else { None };
+                self.pick(table.as_ref())
+            },
+        );
     }
 
     fn pick(&self, load: Option<&LoadTable>) -> i32 {
