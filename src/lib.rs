@@ -74,7 +74,8 @@ pub mod wire;
 pub use config::{Acks, Compression, HostPort, PartitionerChoice, ProducerConfig, ProducerConfigBuilder};
 pub use error::{Cause, Error, ErrorCode, Outcome};
 pub use producer::{
-    CloseReport, Guarantees, Producer, ProducerBuilder, Statistics, TopicHandle, TrySendError,
+    CloseReport, Guarantees, Producer, ProducerBuilder, SendAndWaitFuture, SendFuture, Statistics,
+    TopicHandle, TrySendError,
 };
 pub use record::{Header, Record};
 pub use runtime::delivery::{Delivery, DeliveryDetails, DeliveryReport, RecordPlace};

@@ -20,6 +20,7 @@ mod handle;
 #[cfg(all(test, loom))]
 mod models;
 mod send;
+mod send_futures;
 mod statistics;
 #[cfg(test)]
 #[allow(clippy::expect_used, reason = "tests: what cannot go on says why")]
@@ -31,4 +32,5 @@ mod tests;
 pub use builder::ProducerBuilder;
 pub use handle::{CloseReport, Guarantees, Producer, TopicHandle};
 pub use send::TrySendError;
+pub use send_futures::{SendAndWaitFuture, SendFuture};
 pub use statistics::Statistics;

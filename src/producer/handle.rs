@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::builder::ProducerBuilder;
 use super::send::{Sending, TrySendError};
+use super::send_futures::{SendAndWaitFuture, SendFuture};
 use super::statistics::Statistics;
 use crate::config::{Acks, ProducerConfig};
 use crate::error::{Cause, Error};
@@ -40,7 +41,7 @@ use crate::topic_name;
 /// rejected, those on their way end unknown, and one warning is told.
 #[derive(Debug, Clone)]
 pub struct Producer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Tells the I/O thread when the last handle goes.
     _life: Arc<Life>,
 }
@@ -233,9 +234,8 @@ impl Producer {
     ///
     /// If the future is dropped before it is ready the record was not accepted, and whatever it waited for is given back.
     #[inline]
-    pub async fn send(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        let topic = self.topic_by_name(record.topic)?;
-        Sending { shared: &self.shared, topic: &topic, record: &record, callback: None }.send().await
+    pub const fn send<'a>(&'a self, record: Record<'a>) -> SendFuture<'a> {
+        SendFuture::new(self, None, record)
     }
 
     /// Accepts a record and waits for its outcome.
@@ -247,8 +247,9 @@ impl Producer {
     /// # Cancel safety
     ///
     /// If the future is dropped, the record may or may not have been accepted; if it was, it is still delivered.
-    pub async fn send_and_wait(&self, record: Record<'_>) -> Result<DeliveryReport, Error> {
-        self.send(record).await?.await
+    #[inline]
+    pub const fn send_and_wait<'a>(&'a self, record: Record<'a>) -> SendAndWaitFuture<'a> {
+        self.send(record).and_wait()
     }
 
     /// Accepts a record if that needs no waiting at all.
@@ -392,7 +393,7 @@ impl Producer {
         &self.shared
     }
 
-    fn topic_by_name(&self, name: &str) -> Result<Arc<TopicShared>, Error> {
+    pub(super) fn topic_by_name(&self, name: &str) -> Result<Arc<TopicShared>, Error> {
         if let Some(topic) = self.shared.topics.get(name) {
             return Ok(topic);
         }
@@ -443,10 +444,8 @@ impl TopicHandle {
     ///
     /// As [`Producer::send`].
     #[inline]
-    pub async fn send(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        Sending { shared: &self.producer.shared, topic: &self.topic, record: &record, callback: None }
-            .send()
-            .await
+    pub const fn send<'a>(&'a self, record: Record<'a>) -> SendFuture<'a> {
+        SendFuture::new(&self.producer, Some(&self.topic), record)
     }
 
     /// As [`Producer::send_and_wait`].
@@ -458,8 +457,9 @@ impl TopicHandle {
     /// # Cancel safety
     ///
     /// As [`Producer::send_and_wait`].
-    pub async fn send_and_wait(&self, record: Record<'_>) -> Result<DeliveryReport, Error> {
-        self.send(record).await?.await
+    #[inline]
+    pub const fn send_and_wait<'a>(&'a self, record: Record<'a>) -> SendAndWaitFuture<'a> {
+        self.send(record).and_wait()
     }
 
     /// As [`Producer::try_send`].

@@ -171,7 +171,7 @@ impl BatchCell {
         index: u32,
         timestamp_ms: i64,
     ) -> Option<Result<DeliveryReport, Error>> {
-        self.whole.get().map(|outcome| self.report(outcome, 0, index, timestamp_ms))
+        self.whole.get().map(|outcome| self.report(outcome, None, index, timestamp_ms))
     }
 
     /// The record's result, if it is known.
@@ -189,13 +189,13 @@ impl BatchCell {
             .iter()
             .find(|part| index >= part.first && index - part.first < part.count)
             .cloned()?;
-        Some(self.report(&part.outcome, part.first, index, timestamp_ms))
+        Some(self.report(&part.outcome, Some(part.first), index, timestamp_ms))
     }
 
     fn report(
         self: &Arc<Self>,
         outcome: &BatchOutcome,
-        first: u32,
+        part_from: Option<u32>,
         index: u32,
         timestamp_ms: i64,
     ) -> Result<DeliveryReport, Error> {
@@ -203,9 +203,9 @@ impl BatchCell {
         match outcome {
             BatchOutcome::Acknowledged(news) => Ok(DeliveryReport {
                 cell: Arc::clone(self),
-                position: index - first,
+                position: index - part_from.unwrap_or(0),
                 timestamp_ms: news.log_append_time_ms.unwrap_or(timestamp_ms),
-                news: *news,
+                of_part: part_from.map(|_| Box::new(*news)),
             }),
             BatchOutcome::Rejected { cause, attempts } => Err(Error::Rejected {
                 topic: topic(),
@@ -356,9 +356,12 @@ pub struct DeliveryDetails {
 #[derive(Clone)]
 pub struct DeliveryReport {
     cell: Arc<BatchCell>,
+    /// Its place in the batch, or in the part of it that was acknowledged.
     position: u32,
     timestamp_ms: i64,
-    news: Acknowledged,
+    /// What is known of the part, if the batch had several outcomes. Else it is the batch's, and stays there: ten thousand
+    /// reports are smaller than one might think.
+    of_part: Option<Box<Acknowledged>>,
 }
 
 impl std::fmt::Debug for DeliveryReport {
@@ -376,6 +379,13 @@ impl std::fmt::Debug for DeliveryReport {
 }
 
 impl DeliveryReport {
+    fn news(&self) -> &Acknowledged {
+        match (self.of_part.as_deref(), self.cell.whole.get()) {
+            (Some(news), _) | (None, Some(BatchOutcome::Acknowledged(news))) => news,
+            (None, _) => unreachable!("a report is made of an acknowledgement"),
+        }
+    }
+
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &str {
@@ -391,7 +401,7 @@ impl DeliveryReport {
     /// The offset; `None` with `acks=0`, and when a broker recognised the batch but did not tell where it is.
     #[must_use]
     pub fn offset(&self) -> Option<i64> {
-        self.news.base_offset.map(|base| base + i64::from(self.position))
+        self.news().base_offset.map(|base| base + i64::from(self.position))
     }
 
     /// The record's timestamp in milliseconds: its own, or the log append time if the topic uses that.
@@ -403,12 +413,13 @@ impl DeliveryReport {
     /// Identity, attempts and the rest.
     #[must_use]
     pub fn details(&self) -> DeliveryDetails {
+        let news = self.news();
         DeliveryDetails {
-            producer_id: self.news.stamp.map(|(identity, _)| identity.producer_id),
-            producer_epoch: self.news.stamp.map(|(identity, _)| identity.epoch),
-            base_sequence: self.news.stamp.map(|(_, sequence)| sequence),
-            attempts: self.news.attempts,
-            deduplicated: self.news.deduplicated,
+            producer_id: news.stamp.map(|(identity, _)| identity.producer_id),
+            producer_epoch: news.stamp.map(|(identity, _)| identity.epoch),
+            base_sequence: news.stamp.map(|(_, sequence)| sequence),
+            attempts: news.attempts,
+            deduplicated: news.deduplicated,
         }
     }
 }
