@@ -25,6 +25,10 @@ use crate::wire::api::ApiKey;
 use crate::wire::api::metadata::{Broker, MetadataResponse, Topic, encode_request};
 use crate::wire::api::produce::PartitionAnswer;
 
+/// So many requests may follow each other without a backoff between, if each is for a new topic: what an application that
+/// begins asks for one after the other. As many more after as long a pause.
+const REQUESTS_AT_ONCE: u32 = 10;
+
 /// What is known of a topic.
 #[derive(Debug)]
 struct TopicState {
@@ -59,8 +63,8 @@ struct Refresh {
     last_success: Instant,
     first_failure: Option<Instant>,
     wake_at: Option<Instant>,
-    /// The last request that a new topic brought forward, or will: another one must leave a backoff between (C23).
-    brought_forward: Option<Instant>,
+    /// When all requests so far would have been due, had each left a backoff to the next (C23).
+    paced_until: Instant,
 }
 
 impl Cluster {
@@ -134,15 +138,13 @@ impl Engine {
         self.metadata_timer();
     }
 
-    /// A new topic is asked for at once (M3), and the next ones together a backoff later: ten thousand new names must not
-    /// be ten thousand requests (C23).
+    /// A new topic is asked for at once (M3), and so are some more, each for itself. Beyond that they are asked for together,
+    /// one backoff after the other: ten thousand new names must not be ten thousand requests (C23).
     fn bring_refresh_forward(&mut self) {
         let refresh = &mut self.cluster.refresh;
-        let at =
-            refresh.brought_forward.map_or(self.now, |last| self.now.max(last + self.config.retry_backoff));
+        let at = self.now.max(refresh.paced_until - self.config.retry_backoff * REQUESTS_AT_ONCE);
         if at < refresh.not_before || refresh.not_before <= self.now {
             refresh.not_before = at;
-            refresh.brought_forward = Some(at);
         }
     }
 
@@ -244,6 +246,8 @@ impl Engine {
         self.cluster.asked.ask(address);
         self.cluster.refresh.is_wanted = false;
         self.cluster.refresh.is_in_flight = true;
+        self.cluster.refresh.paced_until =
+            self.cluster.refresh.paced_until.max(now) + self.config.retry_backoff;
         self.stats.metadata_requests += 1;
         let request = InFlight {
             correlation_id,
