@@ -1,19 +1,31 @@
-//! Record batches that are ready before they are sent: only sequence and checksum are left open.
+//! Record batches that are ready before they are sent: only sequence and checksum are left open, and with a codec the packing.
 //!
 //! **The checksum.** It covers the sequence, so it is another one each time that a body is sent. To run over 128 KiB again
 //! would be the greatest cost of a loop that does nothing but write. But a checksum is linear: that of a header and a body is
 //! that of the header, moved over the body's length, xor that of the body. Moving is a matrix of 32 bits by 32, the same for
 //! all bodies of one length, and is kept as four tables.
 //!
-//! Neighbours: `bin/peer-floor.rs` sends them. No code is shared with facteur: a mistake would hide in both.
+//! **With a codec** each batch is compressed anew whenever it is sent, and its checksum runs over what came out. The encoder is
+//! facteur's own, called as facteur calls it, because the encoder is what is measured. Everything else is written anew here:
+//! a mistake would hide in both.
+//!
+//! Neighbours: `bin/peer-floor.rs` sends them. Not here: writing, and the window.
 
-use crc32c::{crc32c, crc32c_combine};
+use crc32c::{crc32c, crc32c_append, crc32c_combine};
+use facteur::config::Compression;
+use facteur::wire::compression::{Compressed, codec_of, compressed};
 use facteur_peers::Outcome;
 
 const HEADER_BYTES: usize = 61;
+const CHECKSUM_AT: std::ops::Range<usize> = 17..21;
 /// What the checksum covers begins here.
 const CHECKED_FROM: usize = 21;
 const MAGIC: u8 = 2;
+/// How far a codec lets facteur's batches grow beyond `batch.size`, and the reserve in its estimate of the ratio.
+const MAX_COMPRESSION_GAIN: f64 = 8.0;
+const RATIO_RESERVE: f64 = 1.05;
+
+type Header = [u8; HEADER_BYTES];
 
 /// What all whole batches of a run have in common.
 #[derive(Debug)]
@@ -63,6 +75,22 @@ impl Shape {
         Ok(Self { records, body_bytes, moved })
     }
 
+    /// The same with a codec: batches that have about so many bytes when compressed, as facteur estimates it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of`]; the codec fails.
+    pub fn with_codec(values: &[Vec<u8>], batch_bytes: usize, codec: Compression) -> Outcome<Self> {
+        let plain = Self::of(values, batch_bytes)?;
+        if codec == Compression::None {
+            return Ok(plain);
+        }
+        let body = plain.batch(values, 0)?.bytes;
+        let ratio = compressed(codec, &[&body])?.len() as f64 / body.len() as f64;
+        let gain = (1.0 / (ratio * RATIO_RESERVE)).clamp(1.0, MAX_COMPRESSION_GAIN);
+        Self::of(values, (batch_bytes as f64 * gain) as usize)
+    }
+
     /// A whole batch with the values from this one on, in a circle.
     ///
     /// # Errors
@@ -101,12 +129,44 @@ impl Batch {
     /// # Errors
     ///
     /// More bytes than a batch can have.
-    pub fn header(
+    pub fn header(&self, shape: &Shape, producer: (i64, i16), sequence: i32) -> Outcome<Header> {
+        let mut header = self.unchecked_header(self.bytes.len(), 0, producer, sequence)?;
+        let of_header = crc32c(&header[CHECKED_FROM..]);
+        let checksum = if self.bytes.len() == shape.body_bytes {
+            shape.moved(of_header) ^ self.checksum
+        } else {
+            crc32c_combine(of_header, self.checksum, self.bytes.len())
+        };
+        header[CHECKSUM_AT].copy_from_slice(&checksum.to_be_bytes());
+        Ok(header)
+    }
+
+    /// Compresses the body: what to send instead of it, and its header.
+    ///
+    /// # Errors
+    ///
+    /// The codec fails, or more bytes than a batch can have.
+    pub fn packed(
         &self,
-        shape: &Shape,
+        codec: Compression,
+        producer: (i64, i16),
+        sequence: i32,
+    ) -> Outcome<(Header, Compressed)> {
+        let body = compressed(codec, &[&self.bytes])?;
+        let mut header = self.unchecked_header(body.len(), codec_of(codec).bits(), producer, sequence)?;
+        let checksum = crc32c_append(crc32c(&header[CHECKED_FROM..]), &body);
+        header[CHECKSUM_AT].copy_from_slice(&checksum.to_be_bytes());
+        Ok((header, body))
+    }
+
+    /// All but the checksum.
+    fn unchecked_header(
+        &self,
+        body_bytes: usize,
+        attributes: i16,
         (producer_id, epoch): (i64, i16),
         sequence: i32,
-    ) -> Outcome<[u8; HEADER_BYTES]> {
+    ) -> Outcome<Header> {
         let mut header = [0; HEADER_BYTES];
         let mut at = 0;
         let mut put = |bytes: &[u8]| {
@@ -114,11 +174,11 @@ impl Batch {
             at += bytes.len();
         };
         put(&0_i64.to_be_bytes());
-        put(&i32::try_from(HEADER_BYTES - 12 + self.bytes.len())?.to_be_bytes());
+        put(&i32::try_from(HEADER_BYTES - 12 + body_bytes)?.to_be_bytes());
         put(&(-1_i32).to_be_bytes());
         put(&[MAGIC]);
         put(&[0; 4]);
-        put(&0_i16.to_be_bytes());
+        put(&attributes.to_be_bytes());
         put(&(self.records - 1).to_be_bytes());
         put(&TIMESTAMP_MS.to_be_bytes());
         put(&TIMESTAMP_MS.to_be_bytes());
@@ -126,13 +186,6 @@ impl Batch {
         put(&epoch.to_be_bytes());
         put(&sequence.to_be_bytes());
         put(&self.records.to_be_bytes());
-        let of_header = crc32c(&header[CHECKED_FROM..]);
-        let checksum = if self.bytes.len() == shape.body_bytes {
-            shape.moved(of_header) ^ self.checksum
-        } else {
-            crc32c_combine(of_header, self.checksum, self.bytes.len())
-        };
-        header[17..21].copy_from_slice(&checksum.to_be_bytes());
         Ok(header)
     }
 }
@@ -161,4 +214,59 @@ fn write_varint(bytes: &mut Vec<u8>, value: i64) {
         rest >>= 7;
     }
     bytes.push(rest as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use facteur::wire::compression::DecompressionLimits;
+    use facteur::wire::record_batch_reader::BatchView;
+
+    use super::*;
+
+    const PRODUCER: (i64, i16) = (7, 1);
+
+    fn values() -> Vec<Vec<u8>> {
+        (0..100)
+            .map(|number| format!("{{\"number\":{number:04},\"status\":\"pending\"}}").into_bytes())
+            .collect()
+    }
+
+    /// The sink does not unpack; facteur's reader does.
+    fn check(header: Header, body: &[u8], codec: Compression, expected: &[Vec<u8>]) {
+        let bytes = [&header, body].concat();
+        let view = BatchView::parse(&bytes.into()).unwrap();
+        view.check_crc().unwrap();
+        assert_eq!(view.codec().unwrap(), codec_of(codec));
+        assert_eq!((view.producer_id, view.producer_epoch, view.base_sequence), (7, 1, 42));
+        assert_eq!(view.last_offset_delta + 1, view.record_count);
+        let records = view.records(&DecompressionLimits::default()).unwrap();
+        let found: Vec<_> = records.map(|record| record.unwrap().value.unwrap().to_vec()).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn batches_are_what_facteur_reads() {
+        let values = values();
+        let shape = Shape::of(&values, 1_000).unwrap();
+        let whole = shape.batch(&values, 0).unwrap();
+        let smaller = Batch::of(values[..3].iter().map(Vec::as_slice)).unwrap();
+        for (batch, records) in [(whole, shape.records), (smaller, 3)] {
+            let header = batch.header(&shape, PRODUCER, 42).unwrap();
+            check(header, &batch.bytes, Compression::None, &values[..records]);
+            for codec in [Compression::Gzip(6), Compression::Snappy, Compression::Lz4, Compression::Zstd(3)] {
+                let (header, body) = batch.packed(codec, PRODUCER, 42).unwrap();
+                check(header, &body, codec, &values[..records]);
+            }
+        }
+    }
+
+    #[test]
+    fn with_a_codec_a_batch_grows_to_the_size_asked_for() {
+        let values = values();
+        let plain = Shape::of(&values, 2_000).unwrap();
+        let codec = Compression::Zstd(3);
+        let shape = Shape::with_codec(&values, 2_000, codec).unwrap();
+        assert!(shape.records > plain.records && shape.body_bytes <= 8 * 2_000);
+        assert_eq!(Shape::with_codec(&values, 2_000, Compression::None).unwrap().records, plain.records);
+    }
 }

@@ -27,7 +27,7 @@ const JAVA_CLIENT: &str = "4.4.0";
 /// What is measured unless told otherwise, the yardsticks last.
 const NAMES: [&str; 8] = ["facteur", "rdkafka", "confluent", "krafka", "franz-go", "java", FLOOR, BASELINE];
 
-/// Bare writes: no client.
+/// Bare writes, with a codec behind a bare encoder: no client.
 pub const FLOOR: &str = "floor";
 /// Tasks woken without any Kafka: no client.
 pub const BASELINE: &str = "baseline";
@@ -68,7 +68,6 @@ pub fn all(arguments: &Arguments, variants: &[Variant]) -> Outcome<(Vec<Built>, 
 fn impossible(name: &str, arguments: &Arguments) -> Option<&'static str> {
     match name {
         FLOOR if arguments.bootstrap.is_some() => Some("it writes to the sink only"),
-        FLOOR if arguments.codec != "none" => Some("it does not compress"),
         FLOOR if arguments.keys > 0 || arguments.topics > 1 => Some("it has one topic and no keys"),
         FLOOR if arguments.tasks > 0 || arguments.rate.is_some() => Some("it has neither tasks nor a rate"),
         BASELINE if arguments.tasks == 0 => Some("it is for --tasks"),

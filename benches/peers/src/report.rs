@@ -94,7 +94,11 @@ fn print_throughput(arguments: &Arguments, figures: &[Figures]) {
         "peak RSS",
         "CPU, times facteur's",
     ];
-    columns.extend(has_floor.then_some("records/s, of the floor"));
+    // With a codec the floor's one thread compresses, and a client's several: only what they cost compares.
+    columns.extend(has_floor.then_some(match has_codec {
+        true => "ns CPU/record, of it the floor's",
+        false => "records/s, of the floor",
+    }));
     columns.extend(has_baseline.then_some("ns CPU/record beyond the baseline"));
     columns.extend(has_codec.then_some("batch bytes/record"));
     println!("| {} |\n|{}", columns.join(" | "), "---|".repeat(columns.len()));
@@ -113,7 +117,10 @@ fn print_throughput(arguments: &Arguments, figures: &[Figures]) {
         cells.push(ours.map_or_else(dash, |ours| format!("{:.2}", it.cpu_ns.median / ours.cpu_ns.median)));
         if has_floor {
             let floor = beside(figures, it, FLOOR).filter(|_| is_client(it));
-            let share = |floor: &Figures| 100.0 * it.per_second.median / floor.per_second.median;
+            let share = |floor: &Figures| match has_codec {
+                true => 100.0 * floor.cpu_ns.median / it.cpu_ns.median,
+                false => 100.0 * it.per_second.median / floor.per_second.median,
+            };
             cells.push(floor.map_or_else(dash, |floor| format!("{:.0} %", share(floor))));
         }
         if has_baseline {
