@@ -4,7 +4,7 @@ use std::path::Path;
 
 use facteur_peers::Outcome;
 
-use crate::arguments::Variant;
+use crate::arguments::{Arguments, Variant};
 use crate::builds::{Absent, Built};
 use crate::client::{Client, Round};
 use crate::payload;
@@ -50,10 +50,12 @@ impl Scratch {
         self.0.join(name).to_string_lossy().into_owned()
     }
 
-    fn values(&self, value_bytes: usize) -> Outcome<String> {
-        let path = self.file(&format!("values-{value_bytes}"));
+    fn values(&self, arguments: &Arguments) -> Outcome<String> {
+        let is_packed = arguments.codec != "none";
+        let total = if is_packed { payload::PACKED_BYTES } else { payload::PLAIN_BYTES };
+        let path = self.file(&format!("values-{}-{total}", arguments.value_bytes));
         if !Path::new(&path).exists() {
-            std::fs::write(&path, payload::values(value_bytes))?;
+            std::fs::write(&path, payload::values(arguments.value_bytes, total))?;
         }
         Ok(path)
     }
@@ -78,7 +80,7 @@ pub fn all(variants: &[Variant], built: &[Built], absent: &mut Vec<Absent>) -> O
     for built in built {
         for variant in variants {
             eprintln!("arena: warming {} up {}", built.name, variant.name);
-            let values = scratch.values(variant.arguments.value_bytes)?;
+            let values = scratch.values(&variant.arguments)?;
             match warm(built, variant, &values, &file) {
                 Ok(runner) => running.push(runner),
                 Err(error) => absent.push(without(built.name, variant, &*error)),

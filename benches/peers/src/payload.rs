@@ -1,8 +1,13 @@
 //! Values that look like an application's: text that repeats itself a little, different in every record.
 
-/// About a megabyte of values of this size, one after the other. The same on every machine and in every run.
+/// Bytes of all values: what fits into a cache, so that reading them costs every client little.
+pub const PLAIN_BYTES: usize = 1_000_000;
+/// With a codec: more than any client puts into one batch, which would hold values twice and pack the second for nothing.
+pub const PACKED_BYTES: usize = 2_000_000;
+
+/// About `total` bytes of values of this size, one after the other. The same on every machine and in every run.
 #[must_use]
-pub fn values(size: usize) -> Vec<u8> {
+pub fn values(size: usize, total: usize) -> Vec<u8> {
     const WORDS: [&str; 16] = [
         "order",
         "customer",
@@ -21,7 +26,7 @@ pub fn values(size: usize) -> Vec<u8> {
         "pending",
         "reference",
     ];
-    let count = (1_000_000 / size).clamp(64, 4_096);
+    let count = (total / size).clamp(64, 4_096);
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = move || {
         random ^= random << 13;
