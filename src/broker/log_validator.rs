@@ -268,7 +268,7 @@ fn with_timestamps(batch: &Bytes, attributes: i16, max_timestamp_ms: i64) -> Byt
     let mut bytes = BytesMut::from(&batch[..]);
     put(&mut bytes, 21, &attributes.to_be_bytes());
     put(&mut bytes, 35, &max_timestamp_ms.to_be_bytes());
-    let crc = crc32c::crc32c(bytes.get(21..).unwrap_or_default());
+    let crc = crc_fast::crc32_iscsi(bytes.get(21..).unwrap_or_default());
     put(&mut bytes, 17, &crc.to_be_bytes());
     bytes.freeze()
 }

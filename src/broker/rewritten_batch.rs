@@ -77,7 +77,7 @@ pub fn rewritten(view: &BatchView, rewrite: &Rewrite<'_>) -> Result<Bytes, WireE
     bytes.put_i32(i32::try_from(size).unwrap_or(i32::MAX));
     bytes.put_i32(view.partition_leader_epoch);
     bytes.put_i8(2);
-    bytes.put_u32(crc32c::crc32c(&covered));
+    bytes.put_u32(crc_fast::crc32_iscsi(&covered));
     bytes.put_slice(&covered);
     Ok(bytes.freeze())
 }

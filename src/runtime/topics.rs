@@ -168,7 +168,7 @@ impl TopicShared {
         Ok(self.keyless_choice(StickyShards::of_this_thread(now), count))
     }
 
-    #[inline]
+    #[inline(always)]
     fn keyless_choice(&self, shard: Shard, count: i32) -> Choice {
         let partition = self.sticky.get(shard).choose(|| self.pick(None));
         // Partitions are never taken away, but a choice from the cluster's answer is checked all the same.

@@ -1,8 +1,8 @@
 //! The CRC-32C of two pieces one after the other, from the CRCs of the pieces.
 //!
 //! **Why our own.** A batch's header is made when it is first sent, long after its body was checksummed (D-39), and the
-//! two checksums are joined. The crate's own `crc32c_combine` squares 32×32 bit matrices for it, 50 µs per batch, and the
-//! driver would pay them: a fifth of all CPU. Appending n bytes multiplies a CRC, as a polynomial, by x^8n, and that
+//! two checksums are joined. What the `crc32c` crate has for it squares 32×32 bit matrices, 50 µs per batch, and
+//! the driver would pay them: a fifth of all CPU. Appending n bytes multiplies a CRC, as a polynomial, by x^8n, and that
 //! power is at most one multiplication per bit of n.
 //!
 //! Neighbours: [`super::record_batch`] is the only user. Not here: checksums of bytes, which are the crate's.

@@ -192,7 +192,7 @@ pub struct BatchSummary {
 /// CRC-32C of a body, which may lie in several pieces.
 #[must_use]
 pub fn body_crc(segments: &[Bytes]) -> u32 {
-    segments.iter().fold(0, |crc, segment| crc32c::crc32c_append(crc, segment))
+    segments.iter().fold(0, |crc, segment| crc_of_both(crc, crc_fast::crc32_iscsi(segment), segment.len()))
 }
 
 /// The header of a batch, final: identity and sequence stamped, CRC joined with that of the body. Without a stamp
@@ -223,7 +223,7 @@ pub fn encode_header(summary: &BatchSummary, stamp: Option<ProducerStamp>) -> [u
     field.put(count.to_be_bytes());
 
     let (before, covered) = header.split_at_mut(CRC_COVERS_FROM);
-    let crc = crc_of_both(crc32c::crc32c(covered), summary.body_crc, summary.body_size_bytes);
+    let crc = crc_of_both(crc_fast::crc32_iscsi(covered), summary.body_crc, summary.body_size_bytes);
     if let Some(field) = before.last_chunk_mut::<4>() {
         *field = crc.to_be_bytes();
     }

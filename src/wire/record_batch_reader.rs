@@ -120,7 +120,7 @@ impl BatchView {
     /// The CRC of the bytes.
     #[must_use]
     pub fn computed_crc(&self) -> u32 {
-        crc32c::crc32c(&self.covered)
+        crc_fast::crc32_iscsi(&self.covered)
     }
 
     /// # Errors
