@@ -397,3 +397,41 @@ impl Child {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Account(AtomicUsize);
+
+    impl MemoryOwner for Account {
+        fn give_back(&self, _buffer: Vec<u8>, reserved_bytes: usize) {
+            self.0.fetch_add(reserved_bytes, Ordering::Relaxed);
+        }
+    }
+
+    // D-33: a compressed batch lies in the segments of its records, and what it does not need goes back at once. Fails if bytes
+    // are lost or out of order, or if a reservation is kept too long, given back twice, or lost.
+    #[test]
+    fn compressed_bytes_take_their_records_place() {
+        let account = Arc::new(Account::default());
+        let segment = |byte: u8| {
+            let owner: Arc<dyn MemoryOwner> = Arc::<Account>::clone(&account);
+            Segment::new(vec![byte; 100], 100, Some(owner))
+        };
+        let packed: Vec<u8> = (0..130).collect();
+
+        let body = Segment::refill(vec![segment(1), segment(2), segment(3)], &packed);
+
+        assert_eq!(body.iter().map(Bytes::len).collect::<Vec<_>>(), [100, 30]);
+        assert_eq!(body.concat(), packed);
+        let given_back = || account.0.load(Ordering::Relaxed);
+        assert_eq!(given_back(), 70 + 100, "what the second does not need, and the third");
+        drop(body);
+        assert_eq!(given_back(), 300);
+    }
+}

@@ -25,8 +25,8 @@ use crate::wire::api::ApiKey;
 use crate::wire::api::metadata::{Broker, MetadataResponse, Topic, encode_request};
 use crate::wire::api::produce::PartitionAnswer;
 
-/// So many requests may follow each other without a backoff between, if each is for a new topic: what an application that
-/// begins asks for one after the other. As many more after as long a pause.
+/// So many requests for new topics may be ahead of the pace of one per backoff: what an application that begins asks for one
+/// after the other.
 const REQUESTS_AT_ONCE: u32 = 10;
 
 /// What is known of a topic.

@@ -388,11 +388,6 @@ impl Producer {
         Statistics::of(&self.shared)
     }
 
-    #[cfg(test)]
-    pub(super) const fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     pub(super) fn topic_by_name(&self, name: &str) -> Result<Arc<TopicShared>, Error> {
         if let Some(topic) = self.shared.topics.get(name) {
             return Ok(topic);

@@ -275,6 +275,7 @@ impl<'a> Sending<'a> {
         chosen_by: ChosenBy,
         mut append: LaneAppend,
     ) -> Result<Attempt, Error> {
+        // A shorter borrow: another lane may take its place.
         let mut lane = lane;
         loop {
             match append {

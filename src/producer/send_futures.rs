@@ -31,12 +31,6 @@ enum Acceptance<'a> {
     Over,
 }
 
-/// How an acceptance goes on that needed more than a place in a batch.
-enum Detour<'a> {
-    Over(Result<Delivery, Error>),
-    Waits(Waiting<'a>),
-}
-
 /// A record's outcome: what [`Producer::send_and_wait`] returns. Nothing is sent before it is polled.
 #[must_use = "nothing is sent until the future is awaited"]
 pub struct SendAndWaitFuture<'a>(Progress<'a>);
@@ -62,12 +56,41 @@ impl<'a> SendFuture<'a> {
         SendAndWaitFuture(Progress::Sends(self))
     }
 
+    #[inline]
+    fn end(&mut self, result: Result<Delivery, Error>) -> Poll<Result<Delivery, Error>> {
+        self.0 = Acceptance::Over;
+        Poll::Ready(result)
+    }
+
+    /// After an attempt that needed more than a place in a batch.
+    #[cold]
+    fn go_on(
+        &mut self,
+        producer: &'a Producer,
+        topic: Arc<TopicShared>,
+        record: Record<'a>,
+        attempt: Result<Attempt, Error>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Delivery, Error>> {
+        let blocked = match attempt {
+            Ok(Attempt::Accepted(delivery)) => return self.end(Ok(delivery)),
+            Err(error) => return self.end(Err(error)),
+            Ok(
+                blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..)),
+            ) => blocked,
+        };
+        self.0 = Acceptance::Waits(Box::pin(async move {
+            let shared = &producer.shared;
+            Sending { shared, topic: &topic, record: &record, callback: None }.send_slowly(blocked).await
+        }));
+        self.wait(cx)
+    }
+
     #[cold]
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<Delivery, Error>> {
         let Acceptance::Waits(waiting) = &mut self.0 else { return Poll::Ready(Err(polled_again())) };
         let accepted = ready!(waiting.as_mut().poll(cx));
-        self.0 = Acceptance::Over;
-        Poll::Ready(accepted)
+        self.end(accepted)
     }
 }
 
@@ -77,23 +100,22 @@ impl Future for SendFuture<'_> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Acceptance::Begins(producer, topic, record) = &this.0 {
-            let begun = match topic {
-                Some(topic) => begin(producer, topic, record),
-                None => begin_by_name(producer, record),
-            };
-            match begun {
-                Ok(delivery) => {
-                    this.0 = Acceptance::Over;
-                    return Poll::Ready(Ok(delivery));
-                }
-                Err(detour) => match *detour {
-                    Detour::Over(result) => {
-                        this.0 = Acceptance::Over;
-                        return Poll::Ready(result);
+        if let Acceptance::Begins(producer, topic, record) = this.0 {
+            let found;
+            let topic = match topic {
+                Some(topic) => topic,
+                None => match producer.topic_by_name(record.topic) {
+                    Ok(topic) => {
+                        found = topic;
+                        &found
                     }
-                    Detour::Waits(waiting) => this.0 = Acceptance::Waits(waiting),
+                    Err(error) => return this.end(Err(error)),
                 },
+            };
+            let begun = Sending { shared: &producer.shared, topic, record: &record, callback: None }.begin();
+            match begun {
+                Ok(delivery) => return this.end(Ok(delivery)),
+                Err(attempt) => return this.go_on(producer, Arc::clone(topic), record, *attempt, cx),
             }
         }
         this.wait(cx)
@@ -142,45 +164,6 @@ impl std::fmt::Debug for SendAndWaitFuture<'_> {
         };
         formatter.debug_tuple("SendAndWaitFuture").field(step).finish()
     }
-}
-
-/// Accepts the record, or says how its acceptance goes on.
-#[inline]
-fn begin<'a>(
-    producer: &'a Producer,
-    topic: &Arc<TopicShared>,
-    record: &Record<'a>,
-) -> Result<Delivery, Box<Detour<'a>>> {
-    let mut sending = Sending { shared: &producer.shared, topic, record, callback: None };
-    sending.begin().map_err(|attempt| go_on(producer, topic, record, *attempt))
-}
-
-#[inline]
-fn begin_by_name<'a>(producer: &'a Producer, record: &Record<'a>) -> Result<Delivery, Box<Detour<'a>>> {
-    match producer.topic_by_name(record.topic) {
-        Ok(topic) => begin(producer, &topic, record),
-        Err(error) => Err(Box::new(Detour::Over(Err(error)))),
-    }
-}
-
-#[cold]
-fn go_on<'a>(
-    producer: &'a Producer,
-    topic: &Arc<TopicShared>,
-    record: &Record<'a>,
-    attempt: Result<Attempt, Error>,
-) -> Box<Detour<'a>> {
-    let (topic, record) = (Arc::clone(topic), *record);
-    Box::new(match attempt {
-        Ok(Attempt::Accepted(delivery)) => Detour::Over(Ok(delivery)),
-        Err(error) => Detour::Over(Err(error)),
-        Ok(blocked @ (Attempt::NeedsMetadata | Attempt::NeedsMemory(..) | Attempt::NeedsProgress(..))) => {
-            Detour::Waits(Box::pin(async move {
-                let shared = &producer.shared;
-                Sending { shared, topic: &topic, record: &record, callback: None }.send_slowly(blocked).await
-            }))
-        }
-    })
 }
 
 #[cold]

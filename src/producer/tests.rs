@@ -272,7 +272,7 @@ fn d23_a_defect_of_the_io_thread_resolves_everything_and_is_named() {
     must_end("somebody waits for an I/O thread that is gone", || {
         let config = crate::config::ProducerConfig::builder("127.0.0.1:9").property("max.block.ms", "60000");
         let producer = Producer::new(config.build().expect("valid")).expect("a producer");
-        let shared = Arc::clone(producer.shared());
+        let shared = Arc::clone(&producer.shared);
         let topic = shared.topics.get_or_add("t");
         let lane = shared.lane_or_new(crate::identifiers::LaneId(0), &topic.name, 0);
         topic.described(&[lane], vec![0]);

@@ -359,8 +359,8 @@ pub struct DeliveryReport {
     /// Its place in the batch, or in the part of it that was acknowledged.
     position: u32,
     timestamp_ms: i64,
-    /// What is known of the part, if the batch had several outcomes. Else it is the batch's, and stays there: ten thousand
-    /// reports are smaller than one might think.
+    /// What is known of the part, if the batch had several outcomes. Else what is known of the batch stays with it, and the
+    /// report is small.
     of_part: Option<Box<Acknowledged>>,
 }
 

@@ -156,16 +156,17 @@ impl Lane {
     /// The lock, unless another thread stays in it: the engine's visits are shorter than the second try is late.
     #[inline]
     fn try_lock(&self) -> Option<MutexGuard<'_, LaneState>> {
-        match self.state.try_lock() {
-            Ok(state) => Some(state),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => self.try_lock_again(),
-        }
+        self.try_lock_once().or_else(|| self.try_lock_later())
     }
 
     #[cold]
-    fn try_lock_again(&self) -> Option<MutexGuard<'_, LaneState>> {
+    fn try_lock_later(&self) -> Option<MutexGuard<'_, LaneState>> {
         (0..PAUSES).for_each(|_| spin_loop());
+        self.try_lock_once()
+    }
+
+    #[inline]
+    fn try_lock_once(&self) -> Option<MutexGuard<'_, LaneState>> {
         match self.state.try_lock() {
             Ok(state) => Some(state),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

@@ -70,7 +70,8 @@ impl StickyShards {
     fn while_away(until: Instant, now: Instant) -> Shard {
         WAY.with(|way| {
             let Way { shard, .. } = way.get();
-            if now < until {
+            // Each producer's clock has its own beginning: a time far ahead is another one's.
+            if now < until && until <= now + AWAY {
                 return shard;
             }
             way.set(Way { shard, away_until: None });
@@ -127,6 +128,16 @@ mod tests {
         assert_ne!(next, Shard::COMMON, "another one is in its shard: it goes to the next");
         assert_ne!(next, own);
         assert_eq!(StickyShards::of_this_thread(met_at + AWAY), next);
+    }
+
+    // A thread that uses two producers: their clocks began at different times. Fails if what an old producer's clock said keeps
+    // the thread away from a young one's common choice, for as long as the first has been there longer.
+    #[test]
+    fn another_producers_clock_does_not_keep_a_thread_away() {
+        let an_hour = Instant::from_millis(3_600_000);
+        let own = StickyShards::leave(Shard::COMMON, an_hour);
+        assert_eq!(StickyShards::of_this_thread(an_hour), own);
+        assert_eq!(StickyShards::of_this_thread(Instant::from_millis(5)), Shard::COMMON);
     }
 
     // Fails if the shards share a choice: whoever goes elsewhere would be where he was.

@@ -192,7 +192,10 @@ pub struct BatchSummary {
 /// CRC-32C of a body, which may lie in several pieces.
 #[must_use]
 pub fn body_crc(segments: &[Bytes]) -> u32 {
-    segments.iter().fold(0, |crc, segment| crc_of_both(crc, crc_fast::crc32_iscsi(segment), segment.len()))
+    segments.iter().fold(0, |crc, segment| match (crc, crc_fast::crc32_iscsi(segment)) {
+        (0, first) => first,
+        (before, next) => crc_of_both(before, next, segment.len()),
+    })
 }
 
 /// The header of a batch, final: identity and sequence stamped, CRC joined with that of the body. Without a stamp

@@ -64,7 +64,7 @@ fn producer(network: &FalseNetwork, settings: &[(&str, &str)]) -> Producer {
 }
 
 fn engine(producer: &Producer) -> EngineStats {
-    *producer.shared().stats.lock().expect("no panic under it")
+    *producer.shared.stats.lock().expect("no panic under it")
 }
 
 /// Sends these values to partition 0, each in a batch of its own, and waits for all: their offsets.
