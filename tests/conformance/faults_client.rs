@@ -306,6 +306,27 @@ fn c23_a_storm_of_unknown_topics_is_asked_for_in_few_requests() {
     assert!((2..60).contains(&asked), "{asked} requests in five seconds");
 }
 
+// C23, M3: an application sends to one new topic after the other. Each is asked for at once, as Java does; fails if the second name
+// waits for `retry.backoff.ms` because the first has just been asked for, or if there is no end to it.
+#[test]
+fn c23_names_one_after_the_other_are_each_asked_for_at_once() {
+    let mut world = World::new();
+    world.advance(5_000);
+    for number in 0..10 {
+        let before = world.count(METADATA);
+        world.want_topic(&format!("t{number}"));
+        assert_eq!(world.count(METADATA), before + 1, "name {number} waits");
+        world.advance(5);
+    }
+    let before = world.count(METADATA);
+    for number in 10..100 {
+        world.want_topic(&format!("t{number}"));
+        world.advance(5);
+    }
+    let asked = world.count(METADATA) - before;
+    assert!((3..=10).contains(&asked), "{asked} requests in 450 ms, after ten in 50");
+}
+
 // C24, G26: the edges of lingering and batch size, with empty keys and values. Fails by a loop, or by a record that waits
 // for a batch that can never be full.
 #[test]

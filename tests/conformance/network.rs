@@ -46,27 +46,6 @@ fn m3_an_unknown_topic_is_asked_for_at_once_and_then_with_growing_waits() {
     assert!(waits.iter().all(|wait| *wait <= 1_010), "{waits:?}");
 }
 
-// M3: an application sends to one new topic after the other. Each is asked for at once, as Java does; fails if the second name
-// waits for `retry.backoff.ms` because the first has just been asked for, or if there is no end to it (C23).
-#[test]
-fn m3_names_one_after_the_other_are_each_asked_for_at_once() {
-    let mut world = World::new();
-    world.advance(5_000);
-    for number in 0..10 {
-        let before = world.count(METADATA);
-        world.want_topic(&format!("t{number}"));
-        assert_eq!(world.count(METADATA), before + 1, "name {number} waits");
-        world.advance(5);
-    }
-    let before = world.count(METADATA);
-    for number in 10..100 {
-        world.want_topic(&format!("t{number}"));
-        world.advance(5);
-    }
-    let asked = world.count(METADATA) - before;
-    assert!((3..=10).contains(&asked), "{asked} requests in 450 ms, after ten in 50");
-}
-
 // M4: nobody uses the topic. It is left out of the next refresh, and comes back when it is used again; its sequences go
 // on (K9).
 #[test]
