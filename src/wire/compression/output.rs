@@ -21,6 +21,7 @@ impl Output {
         self.len = 0;
     }
 
+    #[cfg(any(feature = "lz4", feature = "snappy"))]
     pub(super) const fn len(&self) -> usize {
         self.len
     }
@@ -56,6 +57,7 @@ impl Output {
     }
 
     /// Overwrites four bytes that were written before: a length that is known only now.
+    #[cfg(any(feature = "lz4", feature = "snappy"))]
     pub(super) fn patch(&mut self, at: usize, length: [u8; 4]) {
         if let Some(place) = self.bytes.get_mut(at..at.saturating_add(4)) {
             place.copy_from_slice(&length);
