@@ -27,6 +27,10 @@ const PARTITION_FRAMING_BYTES: usize = 300;
 
 /// A request is full when so many batches that are ready did not fit.
 const MAX_MISFITS: usize = 8;
+/// The first version of Produce that may carry zstd (KIP-110).
+const ZSTD_SINCE: i16 = 7;
+const NO_ZSTD: &str = "zstd needs a broker of Kafka 2.1 or later (Produce 7)";
+const TOO_OLD: &str = "the broker speaks no version of Produce from 3 to 13";
 
 /// What a lane needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -348,9 +352,21 @@ impl Engine {
     fn send(&mut self, node: NodeId, connection: ConnectionId, chosen: &[(LaneId, usize)]) {
         let now = self.now;
         let Some(version) = self.produce_version(connection, chosen) else {
-            self.refuse_old_broker(connection, chosen);
+            self.refuse_old_broker(chosen, ErrorCode::UNSUPPORTED_VERSION, TOO_OLD);
             return;
         };
+        let readable: Vec<_>;
+        let chosen = if version < ZSTD_SINCE && chosen.iter().any(|it| self.is_zstd(*it)) {
+            let packed: Vec<_>;
+            (packed, readable) = chosen.iter().copied().partition(|it| self.is_zstd(*it));
+            self.refuse_old_broker(&packed, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, NO_ZSTD);
+            &readable[..]
+        } else {
+            chosen
+        };
+        if chosen.is_empty() {
+            return;
+        }
         let acks = match self.config.acks {
             Acks::None => 0,
             Acks::Leader => 1,
@@ -485,23 +501,16 @@ impl Engine {
         let highest = open.version(ApiKey::Produce)?;
         let has_ids =
             chosen.iter().all(|(lane, _)| self.cluster.topic_id(&self.lanes[lane.index()].topic).is_known());
-        let version = if highest >= 13 && !has_ids { 12 } else { highest };
-        let has_zstd = chosen.iter().any(|(lane, place)| {
-            self.lanes[lane.index()].window[*place].batch.summary.codec == CodecId::Zstd
-        });
-        (version >= 7 || !has_zstd).then_some(version)
+        Some(if highest >= 13 && !has_ids { 12 } else { highest })
+    }
+
+    fn is_zstd(&self, (lane, place): (LaneId, usize)) -> bool {
+        self.lanes[lane.index()].window[place].batch.summary.codec == CodecId::Zstd
     }
 
     /// Nothing is written: a clean batch is certainly not in the log. One in doubt may be, by an attempt on a connection to
     /// a broker that was not too old; no resend cures that (D-13).
-    fn refuse_old_broker(&mut self, connection: ConnectionId, chosen: &[(LaneId, usize)]) {
-        let speaks_produce =
-            self.connections.get(&connection).and_then(|open| open.version(ApiKey::Produce)).is_some();
-        let (code, text) = if speaks_produce {
-            (ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, "zstd needs a broker of Kafka 2.1 or later (Produce 7)")
-        } else {
-            (ErrorCode::UNSUPPORTED_VERSION, "the broker speaks no version of Produce from 3 to 13")
-        };
+    fn refuse_old_broker(&mut self, chosen: &[(LaneId, usize)], code: ErrorCode, text: &'static str) {
         let names: Vec<_> = chosen
             .iter()
             .map(|(lane, place)| {

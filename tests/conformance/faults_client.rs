@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use facteur::Cause;
 use facteur::accumulator::buffer_memory::BufferMemory;
 use facteur::engine::Event;
 use facteur::sequence::Sequence;
+use facteur::{Cause, ErrorCode};
 
 use super::brokers::{Brokers, warm};
 use super::peer::{INIT_PRODUCER_ID, METADATA, PRODUCE, Request, produce_answer};
@@ -325,6 +325,27 @@ fn c23_names_one_after_the_other_are_each_asked_for_at_once() {
     }
     let asked = world.count(METADATA) - before;
     assert!((3..=10).contains(&asked), "{asked} requests in 450 ms, after ten in 50");
+}
+
+// D-44, seed 20120516: a request would carry a batch that did not shrink beside one of zstd, and the broker is too old for zstd.
+// Fails if the innocent one is refused with the other: it was in doubt there, and ended so.
+#[test]
+fn d44_what_an_old_broker_can_read_is_sent_beside_what_it_cannot() {
+    let properties = [("compression.type", "zstd"), ("batch.size", "16384")];
+    let mut world = World::cold(&properties, 1, &[1, 1]);
+    world.cluster.produce_max = 3;
+    world.want_topic("t");
+    world.advance(1);
+    let refused = world.append("t", 0, &"v".repeat(2_000));
+    let innocent = world.append("t", 1, "a");
+    world.run();
+
+    assert!(matches!(world.rejected(refused), Cause::Broker { code: ErrorCode(76), .. }));
+    let request = world.request();
+    assert_eq!(request.version, 3);
+    world.ok(&request, 0);
+    world.assert_acknowledged(innocent, Some(0));
+    world.assert_at_rest();
 }
 
 // C24, G26: the edges of lingering and batch size, with empty keys and values. Fails by a loop, or by a record that waits
