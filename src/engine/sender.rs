@@ -355,16 +355,10 @@ impl Engine {
             self.refuse_old_broker(chosen, ErrorCode::UNSUPPORTED_VERSION, TOO_OLD);
             return;
         };
-        let readable: Vec<_>;
-        let chosen = if version < ZSTD_SINCE && chosen.iter().any(|it| self.is_zstd(*it)) {
-            let packed: Vec<_>;
-            (packed, readable) = chosen.iter().copied().partition(|it| self.is_zstd(*it));
+        if version < ZSTD_SINCE && chosen.iter().any(|it| self.is_zstd(*it)) {
+            // The others are chosen anew: what ends here may change what may be sent.
+            let packed: Vec<_> = chosen.iter().copied().filter(|it| self.is_zstd(*it)).collect();
             self.refuse_old_broker(&packed, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, NO_ZSTD);
-            &readable[..]
-        } else {
-            chosen
-        };
-        if chosen.is_empty() {
             return;
         }
         let acks = match self.config.acks {

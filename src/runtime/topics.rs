@@ -185,9 +185,8 @@ impl TopicShared {
         if choice.partition != met_at.partition {
             return Some(choice);
         }
-        let partition =
-            self.sticky.get(shard).leave(met_at.partition, self.pick_other_than(met_at.partition));
-        Some(Choice { partition: if partition < count { partition } else { 0 }, ..choice })
+        self.sticky.get(shard).leave(met_at.partition, self.pick_other_than(met_at.partition));
+        Some(self.keyless_choice(shard, count))
     }
 
     /// Another partition with a leader: one after the other from a random one on, so that none is preferred.

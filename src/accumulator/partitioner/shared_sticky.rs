@@ -49,17 +49,12 @@ impl SharedSticky {
         }
     }
 
-    /// Moves on from this partition, if it is still the sticky one. Returns the sticky partition then.
-    pub fn leave(&self, partition: i32, next: i32) -> i32 {
-        let next = next.max(0);
-        let update = self.word.try_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+    /// Moves on from this partition, if it is still the sticky one.
+    pub fn leave(&self, partition: i32, next: i32) {
+        let _moved_by_another = self.word.try_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
             let (current, _) = unpack(word)?;
-            (current == partition).then(|| pack(next, 0))
+            (current == partition).then(|| pack(next.max(0), 0))
         });
-        match update {
-            Ok(_) => next,
-            Err(word) => unpack(word).map_or(next, |(current, _)| current),
-        }
     }
 
     /// As [`super::StickyState::record_appended`]; `next` is called only at a switch. Returns the new partition to the one
